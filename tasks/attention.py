@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -36,8 +37,10 @@ REFUSALS = (
 def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> None:
     """Move the campaign to "needs attention" and record the reason.
 
+    reason: names a command that leads on; without one, `labelwright resume` is added.
     back_to: the state to which `labelwright resume` returns it; by default its present state.
     """
+    reason = with_command(title, reason)
     log().error("%s needs attention: %s", title, reason)
     campaigns = the_ledger().campaigns
     if campaigns.find(title) is not None:
@@ -70,5 +73,23 @@ def asking_for_attention(title: str) -> Iterator[None]:
     except (CampaignBusy, LeaseLost, CampaignChanged):
         raise
     except REFUSALS as error:
-        ask_for_attention(title, str(error))
+        ask_for_attention(title, reason_of(title, error))
         raise
+
+
+def reason_of(title: str, error: Exception) -> str:
+    """The reason for attention that a refusal is: its message, and the commands that lead on."""
+    message = str(error)
+    if isinstance(error, ValidationFailed):
+        return (
+            f"{message}\nCorrect the labels on the platform, or allow more in the campaign file: labelwright change "
+            f"'{title}' CAMPAIGN.YAML. Then: labelwright resume '{title}'"
+        )
+    return with_command(title, message)
+
+
+def with_command(title: str, reason: str) -> str:
+    """The reason, with `labelwright resume` at its end if it names no command for this campaign."""
+    if re.search(rf"labelwright [a-z]+ '{re.escape(title)}'", reason):
+        return reason
+    return f"{reason.rstrip().rstrip('.')}. When that is done: labelwright resume '{title}'"

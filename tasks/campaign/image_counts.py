@@ -86,6 +86,14 @@ def dead_end_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
             f"platform. List them with their reasons: labelwright failed '{title}'. Send them again: labelwright "
             f"failed '{title}' --resend. Go on without them: labelwright failed '{title}' --leave-out"
         )
+    added = remote.total - (record.images or 0)
+    if record.images and added > 0 and remote.done == remote.total:
+        return (
+            f"all {remote.total:,} images on the platform are labeled, and {added:,} of them were not sent from here:"
+            " somebody added them, and datasets need their files. Take them out of the campaign on the platform, then: "
+            f"labelwright resume '{title}'. Or put their files among the images of the campaign file, then: "
+            f"labelwright forget '{title}' --force and labelwright adopt '{title}' --file CAMPAIGN.YAML"
+        )
     excluded = remote.skipped + remote.gone
     if excluded and excluded >= remote.total and excluded == (record.images or 0):
         kinds = ((remote.gone, GONE), (remote.skipped, SKIPPED))

@@ -18,7 +18,10 @@ from labelwright.tasks.reporting import log
 from .image_checks import FilesLeftOut, report_rejects
 
 _SHOWN = 20
-_ADVICE = "Save these files upright, as JPEG or PNG, and launch them under another title."
+_ADVICE = (
+    "Save these files upright, as JPEG or PNG, and launch them under another title. To give this campaign up: "
+    "labelwright cancel '{title}'"
+)
 
 
 class SizesDiffer(PlatformRefused):
@@ -101,7 +104,7 @@ def refuse_resized(context: CampaignContext, resized: Sequence[ResizedImage]) ->
         context.platform.name,
         "show images in their size",
         message=f"{len(resized)} images have another size there: {_listed(resized)}",
-        advice=_ADVICE,
+        advice=_ADVICE.format(title=context.title),
     )
 
 

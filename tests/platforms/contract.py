@@ -26,6 +26,7 @@ from labelwright.domain import Annotation, Box, Image, Label, LabeledImage, Labe
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    ChangesCampaigns,
     DeletesCampaigns,
     FindsDeletedImages,
     FinishesCampaigns,
@@ -484,6 +485,33 @@ class ListsLabelsContract(ContractSuite):
         assert set(job.platform.list_labels(job.campaign.id).names) == set(harness.labels.names)
 
 
+class ChangesCampaignsContract(ContractSuite):
+    """Campaigns are changed while labelers work."""
+
+    def test_a_label_is_added_while_labels_are_kept(self, harness: Harness) -> None:
+        job = make_job(harness, done=1)
+        order = changed_order(harness, job)
+        job.platform.change_campaign(job.campaign.id, order)
+        job.platform.change_campaign(job.campaign.id, order)
+        names = job.platform.list_labels(job.campaign.id).names
+        assert sorted(names) == sorted(order.labels.names)
+        campaign = job.platform.read_campaign(job.campaign.id)
+        assert (campaign.state, campaign.done, campaign.total) == (RemoteState.ACTIVE, 1, 3)
+        assert len(all_labels(job.platform, job.campaign.id)) == 1
+
+    def test_a_campaign_that_does_not_exist_is_not_changed(self, harness: Harness) -> None:
+        job = make_job(harness)
+        with pytest.raises(NotFound):
+            job.platform.change_campaign(harness.missing_id, changed_order(harness, job))
+
+
+def changed_order(harness: Harness, job: Job) -> CampaignOrder:
+    """The order of a campaign of `make_job` with one label more, and instructions."""
+    labels = LabelSchema((*harness.labels, Label("glass", harness.labels.labels[0].geometry)))
+    labeler = harness.email or (job.access.email if job.access else "")
+    return CampaignOrder(job.campaign.title, labels, labeler, "Glass too.")
+
+
 class FinishesCampaignsContract(ContractSuite):
     """Campaigns are closed."""
 
@@ -591,6 +619,7 @@ CONTRACTS: dict[type, type[ContractSuite]] = {
     ShowsCampaigns: ShowsCampaignsContract,
     FindsDeletedImages: FindsDeletedImagesContract,
     ListsLabels: ListsLabelsContract,
+    ChangesCampaigns: ChangesCampaignsContract,
     FinishesCampaigns: FinishesCampaignsContract,
     ReopensCampaigns: ReopensCampaignsContract,
     RotatesLabelerKeys: RotatesLabelerKeysContract,

@@ -16,6 +16,8 @@ import pytest
 
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.protocol import (
+    CampaignOrder,
+    ChangesCampaigns,
     DeletesCampaigns,
     FinishesCampaigns,
     KeepsImageSets,
@@ -36,6 +38,7 @@ from .contract import (
     Harness,
     Job,
     all_labels,
+    changed_order,
     fill,
     make_job,
     order,
@@ -159,6 +162,18 @@ def _campaign(**options: Any) -> Callable[[Harness], Job]:
     return lambda harness: make_job(harness, **options)
 
 
+def _campaign_to_change(harness: Harness) -> tuple[Job, CampaignOrder]:
+    job = make_job(harness, done=1)
+    return job, changed_order(harness, job)
+
+
+def _changed(harness: Harness, prepared: tuple[Job, CampaignOrder], _: Any) -> None:
+    job, changed = prepared
+    platform: Any = harness.platform()
+    assert sorted(platform.list_labels(job.campaign.id).names) == sorted(changed.labels.names)
+    assert _state(harness, job) == (RemoteState.ACTIVE, 1, 3)
+
+
 CASES = [
     Case("check", lambda _: None, lambda platform, _: platform.check(), lambda *a: None),
     Case(
@@ -208,6 +223,14 @@ CASES = [
         _has_state(RemoteState.FINISHED, 3),
         changes=True,
         protocol=FinishesCampaigns,
+    ),
+    Case(
+        "change_campaign",
+        _campaign_to_change,
+        lambda platform, prepared: platform.change_campaign(prepared[0].campaign.id, prepared[1]),
+        _changed,
+        changes=True,
+        protocol=ChangesCampaigns,
     ),
     Case(
         "reopen_campaign",

@@ -20,6 +20,7 @@ from labelwright.platforms.label_support import LabelSupport
 from labelwright.platforms.protocol import (
     PROTOCOLS,
     BillsTasks,
+    ChangesCampaigns,
     DeletesCampaigns,
     FindsDeletedImages,
     FinishesCampaigns,
@@ -53,6 +54,7 @@ ABILITIES: dict[type, str] = {
     ResendsImages: "failed images can be sent again",
     FindsDeletedImages: "deleted images are noticed",
     ListsLabels: "deleted and renamed labels are noticed",
+    ChangesCampaigns: "labels and instructions can be changed after the launch",
     WithdrawsImages: "images can be taken out before labelers begin",
     RecallsImages: "single images come back after the end",
     TellsReviews: "results of the customer's review",

@@ -13,7 +13,7 @@ from labelwright import __version__
 from labelwright.local.interruptions import INTERRUPTED
 from labelwright.network.proxies import keep_loopback_direct
 
-from . import campaigns, demo, machine, projects, receive, run, serve
+from . import campaigns, changes, demo, machine, projects, receive, run, serve
 from .datasets import datasets
 
 app = typer.Typer(
@@ -38,6 +38,8 @@ app.command()(campaigns.resume)
 app.command()(campaigns.cancel)
 app.command()(campaigns.reopen)
 app.command()(campaigns.forget)
+app.command()(changes.change)
+app.command()(changes.adopt)
 app.command("labeler-key")(campaigns.labeler_key)
 app.command()(serve.serve)
 app.command()(projects.backup)

@@ -161,7 +161,8 @@ class Campaigns:
         start for the new specification others than those for the old one.
         """
         tables = [t.effects, t.image_states, t.left_out, *([] if keep_images else [t.images, t.rejects])]
-        values = {"spec": spec, "state": State.PLANNED.value, "state_before": None, "reason": None}
+        values: dict[str, Any] = {"spec": spec, "state": State.PLANNED.value, "state_before": None, "reason": None}
+        values |= {"image_set": None, "remote_id": None}
         with self._database.write() as connection:
             mine = t.campaigns.c.title == title
             current = connection.scalar(select(t.campaigns.c.state).where(mine).with_for_update())

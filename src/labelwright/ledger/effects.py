@@ -152,7 +152,8 @@ class Effects:
         if existing is not None and recorded is None and not adopt:
             raise AlreadyThere(
                 f"{what or step} of '{title}' exists on the platform, and this ledger did not make it. Give the "
-                "campaign another title, or use the ledger that made it"
+                "campaign another title, or use the ledger that made it. If that ledger is lost, take the campaign "
+                f"over: labelwright adopt '{title}' --file CAMPAIGN.YAML"
             )
         self.intend(title, step, item)
         outcome = act() if existing is None else existing

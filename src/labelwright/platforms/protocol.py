@@ -40,6 +40,7 @@ __all__ = [
     "Bill",
     "BillsTasks",
     "CampaignOrder",
+    "ChangesCampaigns",
     "DeletesCampaigns",
     "FailedImage",
     "FindsDeletedImages",
@@ -256,6 +257,19 @@ class ListsLabels(Protocol):
 
 
 @runtime_checkable
+class ChangesCampaigns(Protocol):
+    """Labels, instructions and labeler of a campaign can be changed while labelers work."""
+
+    @abstractmethod
+    def change_campaign(self, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
+        """Makes the campaign what the order says. Idempotent. Returns the access of a labeler that is new in it.
+
+        The order has every label of the campaign: labels, attributes and their values are added, geometries widened,
+        and nothing is removed. Raises PlatformRefused for what the platform cannot change, with nothing changed before.
+        """
+
+
+@runtime_checkable
 class WithdrawsImages(Protocol):
     """Images can be taken out of a campaign before its labelers begin."""
 
@@ -372,6 +386,7 @@ PROTOCOLS: tuple[type, ...] = (
     ResendsImages,
     FindsDeletedImages,
     ListsLabels,
+    ChangesCampaigns,
     WithdrawsImages,
     RecallsImages,
     TellsReviews,

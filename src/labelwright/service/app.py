@@ -18,6 +18,7 @@ from .api.errors import add_error_handlers
 from .api.labeling import mount_labeling_api
 from .api.pages import mount_pages
 from .blobs.app import BlobApi
+from .campaign_changes import CampaignChanges
 from .campaigns import Campaigns
 from .config import API, ServiceConfig
 from .database import Database
@@ -59,6 +60,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         access,
         sets,
         Campaigns(database, access),
+        CampaignChanges(database, access),
         Objects(database, config.limits),
         Finishing(database, storage),
         storage,

@@ -25,6 +25,7 @@ from labelwright.platforms.http.messages import ErrorResponse
 from labelwright.platforms.http.proven import ProvenAdapter
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    ChangesCampaigns,
     FindsDeletedImages,
     FinishesCampaigns,
     KeepsImageSets,
@@ -47,6 +48,7 @@ from labelwright.platforms.protocol import (
 from labelwright.platforms.shape_notices import ShapeNotices
 from labelwright.security.masking import remember_login
 
+from . import changes
 from .models import access_from, campaign_from, image_from, image_set_from, is_labeled, labeled_from
 from .schema import FEATURE, needs_beyond_names, schema_json, shortened
 
@@ -90,6 +92,7 @@ class CampaignApi(
     ReopensCampaigns,
     FindsDeletedImages,
     ListsLabels,
+    ChangesCampaigns,
     RotatesLabelerKeys,
     RecoversAccess,
     ServesImages,
@@ -265,6 +268,9 @@ class CampaignApi(
 
     def list_labels(self, campaign: str) -> PlatformLabels | None:
         return self.read_campaign(campaign).labels
+
+    def change_campaign(self, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
+        return changes.change_campaign(self.name, self._http, f"/campaigns/{_segment(campaign)}", campaign, order)
 
     def rotate_labeler_key(self, email: str) -> LabelerAccess:
         operation = f"rotate the key of {email}"

@@ -15,10 +15,12 @@ from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.http.logins import Login, shared_login
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    ChangesCampaigns,
     DeletesCampaigns,
     FindsDeletedImages,
     FinishesCampaigns,
     ImageToSend,
+    LabelerAccess,
     LabelsPage,
     ListsLabels,
     OpensWebhooks,
@@ -38,6 +40,7 @@ from labelwright.platforms.protocol import (
     WithdrawsImages,
 )
 
+from . import changes as cvat_changes
 from . import jobs as cvat_jobs
 from . import labels as cvat_labels
 from . import predictions as cvat_predictions
@@ -102,6 +105,7 @@ class Cvat(
     DeletesCampaigns,
     FindsDeletedImages,
     ListsLabels,
+    ChangesCampaigns,
     TakesPredictions,
     OpensWebhooks,
     ShowsCampaigns,
@@ -298,6 +302,18 @@ class Cvat(
         labels = self.server.labels(location.project.id).labels
         attributes = {label.name: frozenset(label.attributes) for label in labels}
         return PlatformLabels(tuple(label.name for label in labels), attributes, shared=bool(location.shared))
+
+    def change_campaign(self, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
+        """Changes labels and instructions of the project. Jobs stay with their assignees."""
+        location = self._location(campaign)
+        if self.options.assign and not self.options.labelers:
+            cvat_changes.refuse_other_labeler(
+                self._labelers(order.labeler), self._labeler(self._tasks(location)), order
+            )
+        cvat_changes.change_labels(self.server, location.project.id, order.labels)
+        if order.instructions:
+            cvat_changes.put_instructions(self.server, location.project, order.instructions)
+        return None
 
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
         location = self._location(campaign)

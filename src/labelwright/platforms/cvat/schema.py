@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from labelwright.domain import Attribute, Geometry, Label, LabelSchema
@@ -34,6 +34,9 @@ class CvatLabel:
     name: str
     type: str
     attributes: Mapping[str, int]
+    color: str = ""
+    values: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    """The values of each attribute; free text has none, or one that is empty."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +95,18 @@ def _attribute_for(attribute: Attribute) -> dict[str, Any]:
 
 
 def label_from(item: Fields) -> CvatLabel:
-    attributes = item.each("attributes") if item.has("attributes") else ()
+    attributes = list(item.each("attributes")) if item.has("attributes") else []
     return CvatLabel(
         id=item.whole("id"),
         name=item.text("name"),
         type=item.text("type") if item.has("type") else "any",
         attributes={attribute.text("name"): attribute.whole("id") for attribute in attributes},
+        color=item.text("color") if item.has("color") else "",
+        values={
+            attribute.text("name"): tuple(filter(None, map(str, attribute.list("values"))))
+            for attribute in attributes
+            if attribute.has("values")
+        },
     )
 
 
@@ -106,17 +115,22 @@ def missing_from(existing: CvatLabels, schema: LabelSchema) -> tuple[Label, ...]
     return tuple(label for label in schema if existing.find(label.name) is None)
 
 
-def differences(existing: CvatLabels, schema: LabelSchema) -> list[str]:
-    """Describes each label of an existing project that contradicts the schema."""
+def differences(existing: CvatLabels, schema: LabelSchema, widened: Collection[str] | None = None) -> list[str]:
+    """Describes each label of an existing project that contradicts the schema.
+
+    widened: the labels whose types may be changed, where attributes may be added too. None: nothing may be changed.
+    """
     problems = []
     for label in schema:
         on_server = existing.find(label.name)
         if on_server is None:
             continue
-        if on_server.type not in _DRAWN[label.geometry]:
+        if on_server.type not in _DRAWN[label.geometry] and label.name not in (widened or ()):
             problems.append(
                 f"label '{label.name}' is drawn as {on_server.type} there, the campaign says {label.geometry}"
             )
+        if widened is not None:
+            continue
         missing = [attribute.name for attribute in label.attributes if attribute.name not in on_server.attributes]
         if missing:
             problems.append(f"label '{label.name}' has no attribute {', '.join(missing)} there")

@@ -17,6 +17,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 from labelwright.security.identity import PATH, code_of, is_nonce, make_key
 from labelwright.service.access import EMAIL, Access, Identity, checked_email
 from labelwright.service.admin_file import AdminFile
+from labelwright.service.campaign_changes import CampaignChanges
 from labelwright.service.campaigns import Campaigns, Order
 from labelwright.service.config import ServiceConfig
 from labelwright.service.heavy_work import HeavyWork
@@ -28,6 +29,7 @@ from labelwright.service.objects import Objects
 from labelwright.service.storage.protocol import Storage
 
 from . import models
+from .campaign_changes import change_routes
 from .errors import Busy, Invalid, ServiceError
 from .pagination import Page, page_of
 
@@ -61,6 +63,7 @@ class Parts:
     access: Access
     sets: ImageSets
     campaigns: Campaigns
+    changes: CampaignChanges
     objects: Objects
     finishing: Finishing
     storage: Storage
@@ -120,6 +123,7 @@ def routes(parts: Parts) -> APIRouter:
     _image_sets(router, parts)
     _images(router, parts)
     _campaigns(router, parts)
+    router.include_router(change_routes(parts.changes, _admin, _errors(403, 404, 409, 413, 422)))
     _users(router, parts)
     return router
 

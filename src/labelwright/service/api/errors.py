@@ -152,7 +152,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def _methods(request: Request) -> set[str]:
     """Returns the HTTP methods that exist for the path of this request."""
     allowed: set[str] = set()
-    for method in ("GET", "POST", "PUT"):
+    for method in ("GET", "PATCH", "POST", "PUT"):
         scope = {**request.scope, "method": method}
         if any(route.matches(scope)[0] is Match.FULL for route in request.app.routes):
             allowed.add(method)

@@ -236,6 +236,9 @@ def project_by_id(cvat: FakeCvat, request: Request, number: str) -> Response:
         fresh = [label for label in payload.get("labels", []) if "id" not in label]
         if names & {label.get("name") for label in fresh}:
             raise Refusal(400, ["All label names must be unique"])
+        for change in payload.get("labels", []):
+            if "id" in change:
+                state.change_label(project, change)
         project.labels += state.labels_from(fresh)
         project.updated = now()
     elif request.method == "DELETE":
@@ -284,6 +287,17 @@ def labels(cvat: FakeCvat, request: Request) -> Response:
         rows = [(label, task.project, task.id) for label in state.labels_of(task)]
     request.query.setdefault("sort", "id")
     return page(cvat, request, rows, lambda row: state.label_json(*row))
+
+
+def guide_by_id(cvat: FakeCvat, request: Request, number: str) -> Response:
+    state = cvat.state
+    guide = state.guides.get(int(number))
+    if guide is None:
+        raise not_found()
+    get_project(state, request, guide["project_id"])
+    if request.method == "PATCH":
+        guide["markdown"] = request.json()["markdown"]
+    return respond(200, {"id": int(number), "task_id": None, **guide})
 
 
 def guides(cvat: FakeCvat, request: Request) -> Response:

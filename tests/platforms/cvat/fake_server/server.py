@@ -344,6 +344,7 @@ ROUTES: list[tuple[str, Any, Dialect | None]] = [
     (r"/api/projects/(\d+)", objects.project_by_id, None),
     (r"/api/labels", objects.labels, None),
     (r"/api/guides", objects.guides, None),
+    (r"/api/guides/(\d+)", objects.guide_by_id, None),
     (r"/api/tasks", objects.tasks, None),
     (r"/api/tasks/(\d+)", objects.task_by_id, None),
     (r"/api/tasks/(\d+)/status", data.status, None),

@@ -393,6 +393,22 @@ class State:
             raise Refusal(400, ["All label names must be unique"])
         return [self._label(label) for label in payload]
 
+    def change_label(self, project: Project, payload: dict[str, Any]) -> None:
+        """A label with its id: name, colour and type are set, attributes are added, or changed by their names."""
+        (label,) = [label for label in project.labels if label.id == payload["id"]] or [None]
+        if label is None:
+            raise Refusal(404, {"detail": f"Not found label with id #{payload['id']} to change"})
+        label.name = payload.get("name") or label.name
+        label.color = payload.get("color") or label.color
+        label.type = payload.get("type") or label.type
+        sent = self._label({"name": label.name, "attributes": payload.get("attributes")}).attributes
+        for attribute in sent:
+            existing = next((own for own in label.attributes if own["name"] == attribute["name"]), None)
+            if existing is None:
+                label.attributes.append(attribute)
+            else:
+                existing.update({**attribute, "id": existing["id"]})
+
     def _label(self, payload: dict[str, Any]) -> Label:
         attributes = []
         for attribute in payload.get("attributes") or []:

@@ -1,0 +1,49 @@
+"""Changes a campaign after its creation: PATCH /campaigns/{id}, which only newer servers have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from labelwright.platforms.errors import PlatformRefused
+from labelwright.platforms.http.client import Http
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import CampaignOrder, LabelerAccess
+
+from .models import access_from
+
+
+def change_campaign(platform: str, http: Http, path: str, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
+    """Sends what differs from the campaign as it is, and reads it back. See `ChangesCampaigns`."""
+    operation = f"change campaign {campaign}"
+    current = Fields(platform, operation, http.call(operation, "GET", path)).json
+    body: dict[str, Any] = {
+        name: value for name, value in _details(order, current).items() if value != (current.get(name) or type(value)())
+    }
+    # The server does not tell who the labeler is.
+    body["labeler_email"] = order.labeler
+    try:
+        changed = Fields(platform, operation, http.call(operation, "PATCH", path, json=body))
+    except PlatformRefused as refused:
+        if refused.status not in (404, 405, 501):
+            raise
+        http.call(operation, "GET", path)  # raises NotFound when it is the campaign that is missing
+        advice = "Update the platform and try again, or give the new labels to a campaign of its own."
+        message = "this server has no PATCH /campaigns/{id}, by which campaigns are changed"
+        raise PlatformRefused(platform, operation, status=refused.status, message=message, advice=advice) from None
+    for name, value in body.items():
+        if name != "labeler_email" and (changed.json.get(name) or type(value)()) != value:
+            changed.refuse(name, "is not what was sent")
+    return access_from(changed.inner("access_token"), order.labeler) if changed.has("access_token") else None
+
+
+def _details(order: CampaignOrder, current: dict[str, Any]) -> dict[str, Any]:
+    existing = [name for name in current.get("labels") or () if isinstance(name, str)]
+    details: dict[str, Any] = {
+        "instructions": order.instructions,
+        "label_translations": {label.name: dict(label.translations) for label in order.labels if label.translations},
+    }
+    if order.metadata:
+        details["metadata"] = dict(order.metadata)
+    if "labels" in current:  # without, the campaign takes any label
+        details["labels"] = [*existing, *(name for name in order.labels.names if name not in existing)]
+    return details

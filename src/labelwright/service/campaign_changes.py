@@ -1,0 +1,91 @@
+"""Changes of a campaign that labelers may already work on: its labels, instructions, translations and labeler."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import update
+
+from labelwright.domain import InvalidSchema, Label, LabelSchema
+
+from .access import Access
+from .admin_file import KeyPair
+from .api.errors import Conflict, Invalid
+from .campaigns import campaign_json, find_campaign
+from .database import Database, campaigns
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The new values; None leaves the old one. `metadata` is JSON text."""
+
+    labels: Sequence[str] | None = None
+    instructions: str | None = None
+    label_translations: Mapping[str, Mapping[str, str]] | None = None
+    labeler_email: str | None = None
+    metadata: str | None = None
+
+
+class CampaignChanges:
+    def __init__(self, database: Database, access: Access) -> None:
+        self._database = database
+        self._access = access
+
+    def apply(self, campaign: int, change: Change) -> dict[str, Any]:
+        """Applies a change as a whole. Idempotent. Returns the campaign, with the access of another labeler.
+
+        Raises Conflict for a label that would be missing afterwards, and for a finished campaign.
+        """
+        pair: KeyPair | None = None
+        with self._database.write() as connection:
+            row = find_campaign(connection, campaign)
+            existing = json.loads(row.labels) if row.labels is not None else None
+            values: dict[str, Any] = {}
+            if change.labels is not None:
+                values["labels"] = _dumped(_checked_labels(existing, change.labels))
+            if change.instructions is not None:
+                values["instructions"] = change.instructions or None
+            if change.label_translations is not None:
+                _check_translations(change.labels or existing, change.label_translations)
+                values["label_translations"] = _dumped(change.label_translations) if change.label_translations else None
+            if change.metadata is not None:
+                values["metadata"] = change.metadata
+            if change.labeler_email is not None:
+                labeler, new_pair = self._access.labeler(connection, change.labeler_email)
+                if labeler != row.labeler_id:
+                    values["labeler_id"], pair = labeler, new_pair
+            values = {name: value for name, value in values.items() if value != row._mapping[name]}
+            if values and row.status == "finished":
+                raise Conflict("the campaign is finished: it cannot be changed", details={"status": row.status})
+            if values:
+                changed = update(campaigns).where(campaigns.c.id == campaign)
+                connection.execute(changed.values(**values, revision=row.revision + 1))
+            body = campaign_json(find_campaign(connection, campaign))
+        return body | ({"access_token": {"apikey": pair.key, "apisecret": pair.secret}} if pair else {})
+
+
+def _checked_labels(existing: list[str] | None, labels: Sequence[str]) -> list[str]:
+    try:
+        LabelSchema(tuple(Label(name) for name in labels))
+    except InvalidSchema as error:
+        raise Invalid(f"labels: {error}") from None
+    if existing is None:
+        raise Conflict("the campaign takes any label: a list of labels would forbid labels that are in use")
+    missing = [name for name in existing if name not in labels]
+    if missing:
+        shown = ", ".join(repr(name) for name in missing[:10])
+        raise Conflict(f"labels can be added and not removed: {shown} would be missing", details={"missing": missing})
+    return list(labels)
+
+
+def _check_translations(labels: Sequence[str] | None, translations: Mapping[str, Any]) -> None:
+    for label in translations:
+        if labels is not None and label not in labels:
+            raise Invalid(f"label_translations: '{label}' is not one of the labels")
+
+
+def _dumped(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
