@@ -32,6 +32,7 @@ from .values import (
     RemoteState,
     Secret,
     SetState,
+    UnlabeledImage,
     WebhookNote,
 )
 
@@ -50,6 +51,7 @@ __all__ = [
     "LabelerProgress",
     "LabelsPage",
     "ListsLabels",
+    "ListsUnlabeledImages",
     "OpensWebhooks",
     "Platform",
     "PlatformLabels",
@@ -70,6 +72,7 @@ __all__ = [
     "TakesImages",
     "TakesPredictions",
     "TellsReviews",
+    "UnlabeledImage",
     "WebhookNote",
     "WithdrawsImages",
     "protocols_of",
@@ -256,6 +259,15 @@ class ListsLabels(Protocol):
 
 
 @runtime_checkable
+class ListsUnlabeledImages(Protocol):
+    """The states of images that are not labeled yet can be read."""
+
+    @abstractmethod
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        """Yields every image of the campaign that is not done, with its state. Deleted images are left out."""
+
+
+@runtime_checkable
 class WithdrawsImages(Protocol):
     """Images can be taken out of a campaign before its labelers begin."""
 
@@ -372,6 +384,7 @@ PROTOCOLS: tuple[type, ...] = (
     ResendsImages,
     FindsDeletedImages,
     ListsLabels,
+    ListsUnlabeledImages,
     WithdrawsImages,
     RecallsImages,
     TellsReviews,

@@ -21,6 +21,7 @@ from labelwright.platforms.protocol import (
     ImageToSend,
     LabelsPage,
     ListsLabels,
+    ListsUnlabeledImages,
     OpensWebhooks,
     Platform,
     PlatformLabels,
@@ -34,6 +35,7 @@ from labelwright.platforms.protocol import (
     ShowsCampaigns,
     TakesImages,
     TakesPredictions,
+    UnlabeledImage,
     WebhookNote,
     WithdrawsImages,
 )
@@ -102,6 +104,7 @@ class Cvat(
     DeletesCampaigns,
     FindsDeletedImages,
     ListsLabels,
+    ListsUnlabeledImages,
     TakesPredictions,
     OpensWebhooks,
     ShowsCampaigns,
@@ -292,6 +295,9 @@ class Cvat(
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
         return cvat_labels.deleted_among(self.server, self._location(campaign).project.id, images)
+
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        return cvat_labels.unlabeled_images(self.server, self._tasks(self._location(campaign)))
 
     def list_labels(self, campaign: str) -> PlatformLabels:
         location = self._location(campaign)
