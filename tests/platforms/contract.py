@@ -22,7 +22,7 @@ from uuid import uuid4
 import pytest
 from PIL import Image as Pillow
 
-from labelwright.domain import Annotation, Box, Image, Label, LabeledImage, LabelSchema, Polygon, Size
+from labelwright.domain import Annotation, Box, Image, ImageState, Label, LabeledImage, LabelSchema, Polygon, Size
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
@@ -34,6 +34,7 @@ from labelwright.platforms.protocol import (
     KeepsImageSets,
     LabelerAccess,
     ListsLabels,
+    ListsUnlabeledImages,
     Platform,
     RecoversAccess,
     RemoteBatch,
@@ -512,6 +513,25 @@ def changed_order(harness: Harness, job: Job) -> CampaignOrder:
     return CampaignOrder(job.campaign.title, labels, labeler, "Glass too.")
 
 
+class ListsUnlabeledImagesContract(ContractSuite):
+    """Images that are not labeled yet are listed with their state."""
+
+    def test_every_image_is_either_labeled_or_listed_as_unlabeled(self, harness: Harness) -> None:
+        job = make_job(harness, done=2)
+        for platform in (harness.platform(), harness.platform(small_pages=True)):
+            assert isinstance(platform, ListsUnlabeledImages)
+            labeled = {image.remote_id for image in all_labels(platform, job.campaign.id)}
+            unlabeled = list(platform.list_unlabeled_images(job.campaign.id))
+            assert [image.id for image in unlabeled] == [job.images[2]]
+            assert labeled == set(job.images[:2])
+            assert [image.state for image in unlabeled] == [ImageState.NOT_LABELED]
+            assert {image.name for image in unlabeled} <= set(NAMES)
+
+    def test_a_completed_campaign_has_no_unlabeled_images(self, harness: Harness) -> None:
+        job = make_job(harness, done=3)
+        assert list(job.platform.list_unlabeled_images(job.campaign.id)) == []
+
+
 class FinishesCampaignsContract(ContractSuite):
     """Campaigns are closed."""
 
@@ -620,6 +640,7 @@ CONTRACTS: dict[type, type[ContractSuite]] = {
     FindsDeletedImages: FindsDeletedImagesContract,
     ListsLabels: ListsLabelsContract,
     ChangesCampaigns: ChangesCampaignsContract,
+    ListsUnlabeledImages: ListsUnlabeledImagesContract,
     FinishesCampaigns: FinishesCampaignsContract,
     ReopensCampaigns: ReopensCampaignsContract,
     RotatesLabelerKeys: RotatesLabelerKeysContract,

@@ -32,6 +32,7 @@ from .values import (
     RemoteState,
     Secret,
     SetState,
+    UnlabeledImage,
     WebhookNote,
 )
 
@@ -51,6 +52,7 @@ __all__ = [
     "LabelerProgress",
     "LabelsPage",
     "ListsLabels",
+    "ListsUnlabeledImages",
     "OpensWebhooks",
     "Platform",
     "PlatformLabels",
@@ -71,6 +73,7 @@ __all__ = [
     "TakesImages",
     "TakesPredictions",
     "TellsReviews",
+    "UnlabeledImage",
     "WebhookNote",
     "WithdrawsImages",
     "protocols_of",
@@ -270,6 +273,15 @@ class ChangesCampaigns(Protocol):
 
 
 @runtime_checkable
+class ListsUnlabeledImages(Protocol):
+    """The states of images that are not labeled yet can be read."""
+
+    @abstractmethod
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        """Yields every image of the campaign that is not done, with its state. Deleted images are left out."""
+
+
+@runtime_checkable
 class WithdrawsImages(Protocol):
     """Images can be taken out of a campaign before its labelers begin."""
 
@@ -387,6 +399,7 @@ PROTOCOLS: tuple[type, ...] = (
     FindsDeletedImages,
     ListsLabels,
     ChangesCampaigns,
+    ListsUnlabeledImages,
     WithdrawsImages,
     RecallsImages,
     TellsReviews,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, BinaryIO
 
-from labelwright.domain import ExcludedImage, Geometry, Image, LabeledImage, LabelSchema, ShapeNotice
+from labelwright.domain import ExcludedImage, Geometry, Image, ImageState, LabeledImage, LabelSchema, ShapeNotice
 from labelwright.security.masking import mask, remember
 
 
@@ -176,6 +176,22 @@ class FailedImage:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "reason", mask(self.reason))
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabeledImage:
+    """An image of a campaign whose labels `read_labels` does not return yet."""
+
+    id: str
+    name: str
+    """The name under which it was sent."""
+    state: ImageState
+    """NOT_LABELED, DRAFT, LABELED (it waits for its review), REJECTED, FAILED or CANCELLED."""
+    detail: str = ""
+    """Where it is on the platform, or what is wrong with it, for people."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "detail", mask(self.detail))
 
 
 @dataclass(frozen=True, slots=True)

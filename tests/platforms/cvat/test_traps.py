@@ -679,6 +679,25 @@ def test_labels_know_the_labeler_of_their_job(harness: CvatHarness) -> None:
         assert (annotation.labeler, annotation.origin) == ("labeler1", Origin.PERSON)
 
 
+def test_unlabeled_images_have_the_state_of_their_job(harness: CvatHarness) -> None:
+    platform = harness.platform(done_means="accepted", segment_size=1)
+    campaign = campaign_of(harness, platform, count=5)
+    (task,) = tasks_of(harness, campaign)
+    states = (
+        ("annotation", "new", ImageState.NOT_LABELED),
+        ("annotation", "in progress", ImageState.DRAFT),
+        ("validation", "new", ImageState.LABELED),
+        ("annotation", "rejected", ImageState.REJECTED),
+        ("acceptance", "completed", None),
+    )
+    jobs = sorted(harness.cvat.state.jobs_of(task.id), key=lambda job: job.start)
+    for job, (stage, state, _) in zip(jobs, states, strict=True):
+        job.stage, job.state = stage, state
+    unlabeled = list(platform.list_unlabeled_images(campaign.id))
+    assert [image.state for image in unlabeled] == [state for _, _, state in states if state]
+    assert unlabeled[1].detail == f"job {jobs[1].id} of task {task.id} is in stage annotation, in progress"
+
+
 def test_a_job_of_another_kind_is_nobodys_work(harness: CvatHarness) -> None:
     job = make_job(harness, done=3)
 

@@ -437,6 +437,25 @@ def test_labels_know_their_time_and_the_customers_review(server: ScaleServer, sc
         assert (annotation.labeler, annotation.origin) == (None, None), "Scale does not report them"
 
 
+def test_unlabeled_images_are_failed_cancelled_rejected_or_waiting(server: ScaleServer, scale: Scale) -> None:
+    campaign = started(scale, [to_send(name) for name in NAMES[:4]])
+    first, second, third, fourth = (tasks_in(server, campaign)[name]["task_id"] for name in NAMES[:4])
+    server.live.complete(first, {"annotations": [drawn(BOX)]})
+    assert {image.state for image in scale.list_unlabeled_images(campaign)} == {ImageState.NOT_LABELED}
+    server.live.review(first, "rejected")
+    server.live.recall(first)
+    server.live.cancel(second, {})
+    server.live.fail(third)
+    unlabeled = {image.id: image for image in scale.list_unlabeled_images(campaign)}
+    assert {id: image.state for id, image in unlabeled.items()} == {
+        first: ImageState.REJECTED,
+        second: ImageState.CANCELLED,
+        third: ImageState.FAILED,
+        fourth: ImageState.NOT_LABELED,
+    }
+    assert "could not be downloaded" in unlabeled[third].detail
+
+
 def test_an_empty_batch_is_not_activated(server: ScaleServer, scale: Scale) -> None:
     campaign = scale.create_campaign(order()).id
     with pytest.raises(PlatformRefused, match="it has no images"):

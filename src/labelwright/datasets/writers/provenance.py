@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 import orjson
@@ -53,7 +53,7 @@ class ProvenanceTexts:
         )
 
 
-def _values(labeler: int, labeled_at: int, origin: int, labelers: tuple[str, ...] | list[str]) -> Values:
+def _values(labeler: int, labeled_at: int, origin: int, labelers: Sequence[str]) -> Values:
     return (
         "" if labeler < 0 else labelers[labeler],
         "" if labeled_at == NO_TIME else _time(moment_of(labeled_at)),

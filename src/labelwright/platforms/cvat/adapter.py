@@ -23,6 +23,7 @@ from labelwright.platforms.protocol import (
     LabelerAccess,
     LabelsPage,
     ListsLabels,
+    ListsUnlabeledImages,
     OpensWebhooks,
     Platform,
     PlatformLabels,
@@ -36,6 +37,7 @@ from labelwright.platforms.protocol import (
     ShowsCampaigns,
     TakesImages,
     TakesPredictions,
+    UnlabeledImage,
     WebhookNote,
     WithdrawsImages,
 )
@@ -106,6 +108,7 @@ class Cvat(
     FindsDeletedImages,
     ListsLabels,
     ChangesCampaigns,
+    ListsUnlabeledImages,
     TakesPredictions,
     OpensWebhooks,
     ShowsCampaigns,
@@ -296,6 +299,9 @@ class Cvat(
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
         return cvat_labels.deleted_among(self.server, self._location(campaign).project.id, images)
+
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        return cvat_labels.unlabeled_images(self.server, self._tasks(self._location(campaign)))
 
     def list_labels(self, campaign: str) -> PlatformLabels:
         location = self._location(campaign)

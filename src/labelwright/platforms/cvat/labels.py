@@ -7,14 +7,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from labelwright.domain import ExcludedImage, LabeledImage
+from labelwright.domain import ExcludedImage, ImageState, LabeledImage
 from labelwright.platforms.errors import NotFound, PlatformUnavailable
+from labelwright.platforms.protocol import UnlabeledImage
 
 from . import jobs as cvat_jobs
 from .annotations import Reader, SkippedAnnotation
 from .campaigns import done_frames
 from .imports import jobs_cover_task
-from .models import CvatJob, CvatTask, DoneMeans
+from .models import CvatJob, CvatTask, DoneMeans, JobState, Stage
 from .names import name_of
 from .schema import CvatLabels
 from .server import Server
@@ -58,6 +59,32 @@ def read_task(server: Server, task: CvatTask, labels: CvatLabels, start: int) ->
         if len(frames) < len(job.frames):
             reader.note(job.start, "annotations of images that an earlier job has too: CVAT could not merge them")
     return TaskLabels(tuple(images), tuple(reader.skipped), task.size, tuple(reader.excluded))
+
+
+def unlabeled_images(server: Server, tasks: Iterable[CvatTask]) -> Iterator[UnlabeledImage]:
+    """Yields the images of jobs that are not done, in the state of the first of these jobs."""
+    means = server.options.done_means
+    for task in tasks:
+        jobs = cvat_jobs.jobs_of(server.client, task=task.id) if task.size else []
+        if not jobs_cover_task(task, jobs):
+            continue
+        waiting = {frame: job for job in reversed(jobs) if not job.done(means) for frame in job.frames}
+        if not waiting:
+            continue
+        frames = server.frames(task)
+        for frame in sorted(waiting.keys() - frames.deleted):
+            job, name = waiting[frame], name_of(frames.frames[frame].name)
+            detail = f"job {job.id} of task {task.id} is in stage {job.stage.value}, {job.state.value}"
+            yield UnlabeledImage(f"{task.id}/{frame}", name, _state_in(job), detail)
+
+
+def _state_in(job: CvatJob) -> ImageState:
+    """The state of the images of a job that is not done."""
+    if job.state is JobState.REJECTED:
+        return ImageState.REJECTED
+    if job.stage is not Stage.ANNOTATION or job.state is JobState.COMPLETED:
+        return ImageState.LABELED
+    return ImageState.DRAFT if job.state is JobState.IN_PROGRESS else ImageState.NOT_LABELED
 
 
 def deleted_among(server: Server, project: int, images: Iterable[str]) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from labelwright.domain import LabeledImage
+from labelwright.domain import ImageState, LabeledImage
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.http.logins import shared_login
@@ -25,6 +25,7 @@ from labelwright.platforms.protocol import (
     ImageToSend,
     LabelsPage,
     ListsLabels,
+    ListsUnlabeledImages,
     Platform,
     PlatformLabels,
     RemoteBatch,
@@ -34,12 +35,13 @@ from labelwright.platforms.protocol import (
     Secret,
     SetState,
     TakesImages,
+    UnlabeledImage,
     WithdrawsImages,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
 
 from .client import GetiClient
-from .duplicates import remove_duplicates
+from .duplicates import is_annotated, remove_duplicates
 from .labels import image_name, kind_for, labeled_image_from, tasks_for, upload_name
 from .models import GetiMedium, GetiProject
 from .projects import InvalidProject, NewTask, normal_kind
@@ -111,6 +113,7 @@ class Geti(
     FinishesCampaigns,
     FindsDeletedImages,
     ListsLabels,
+    ListsUnlabeledImages,
     DeletesCampaigns,
 ):
     """Campaigns as projects of one server.
@@ -286,6 +289,14 @@ class Geti(
         deleted = for_each(lambda image: not self.client.has_image(project, image), unlisted, self.options.threads)
         detail = f"deleted from project '{project.name}' in {self.client.api_version.name}"
         return {image: detail for image, is_deleted in zip(unlisted, deleted, strict=True) if is_deleted}
+
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        project = self.client.project(campaign)
+        for medium in self.client.media(project):
+            if not medium.done(project.trained):
+                states = [medium.states.get(task.id, "none") for task in project.trained]
+                state = ImageState.DRAFT if is_annotated(medium) else ImageState.NOT_LABELED
+                yield UnlabeledImage(medium.id, image_name(medium.name), state, f"annotations: {', '.join(states)}")
 
     def list_labels(self, campaign: str) -> PlatformLabels:
         return _labels_of(self.client.project(campaign))

@@ -26,6 +26,7 @@ from labelwright.platforms.protocol import (
     ImageToSend,
     LabelsPage,
     ListsLabels,
+    ListsUnlabeledImages,
     OpensWebhooks,
     Platform,
     PlatformLabels,
@@ -39,6 +40,7 @@ from labelwright.platforms.protocol import (
     SetState,
     TakesImages,
     TellsReviews,
+    UnlabeledImage,
     WebhookNote,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
@@ -95,6 +97,7 @@ class Scale(
     ResendsImages,
     FindsDeletedImages,
     ListsLabels,
+    ListsUnlabeledImages,
     RecallsImages,
     TellsReviews,
     OpensWebhooks,
@@ -274,6 +277,9 @@ class Scale(
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
         return inspection.deleted_images(self.client, campaign, images, self._options.threads)
+
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        return inspection.unlabeled_images(self._listing(campaign), campaign)
 
     def list_labels(self, campaign: str) -> PlatformLabels | None:
         return inspection.offered_labels(self.client, campaign)

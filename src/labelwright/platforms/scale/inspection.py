@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from labelwright.domain import ImageState
 from labelwright.network.concurrency import bounded_map
 from labelwright.platforms.errors import NotFound
-from labelwright.platforms.protocol import PlatformLabels
+from labelwright.platforms.http.json_fields import Fields
+from labelwright.platforms.protocol import PlatformLabels, UnlabeledImage
 
-from .client import MOST, ScaleClient
+from .client import MOST, Json, ScaleClient
+from .models import COMPLETED, DEAD, NAME, failed_from, has_image_id, image_name, status_of
 from .order import order_in
 
 
@@ -24,6 +27,24 @@ def deleted_images(client: ScaleClient, campaign: str, tasks: Sequence[str], thr
 
     reasons = bounded_map(reason, tasks, threads=threads, name="scale")
     return {task: detail for task, detail in zip(tasks, reasons, strict=True) if detail}
+
+
+def unlabeled_images(tasks: Iterable[Json], campaign: str) -> Iterator[UnlabeledImage]:
+    """Yields the images of tasks that are not completed. A task that a review sent back is rejected."""
+    operation = f"list the unlabeled images of campaign '{campaign}'"
+    for document in tasks:
+        task = Fields(NAME, operation, document, f"task {document.get('task_id')}")
+        status, name = status_of(task), image_name(task, campaign)
+        if status == COMPLETED or name is None or (status in DEAD and not has_image_id(task, campaign)):
+            continue
+        if status in DEAD:
+            failed = failed_from(task, name)
+            state, detail = ImageState.CANCELLED if failed.cancelled else ImageState.FAILED, failed.reason
+        elif task.json.get("customer_review_status") == "rejected":
+            state, detail = ImageState.REJECTED, "rejected in the customer's review"
+        else:
+            state, detail = ImageState.NOT_LABELED, ""
+        yield UnlabeledImage(task.id("task_id"), name, state, detail)
 
 
 def offered_labels(client: ScaleClient, campaign: str) -> PlatformLabels | None:
