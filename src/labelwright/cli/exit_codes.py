@@ -131,7 +131,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.campaigns.changes import CampaignChanged
     from labelwright.campaigns.yaml_loader import SpecError
     from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
-    from labelwright.domain.errors import CannotRun
+    from labelwright.domain.errors import CannotRun, NothingDone
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local.servers import NotStarted
@@ -142,6 +142,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     codes: list[tuple[type[BaseException], int]] = [
         (SpecError, MISUSED),
         (SettingsError, MISUSED),
+        (NothingDone, FAILED),
         (CannotRun, MISUSED),
         (CampaignChanged, MISUSED),
         (PlatformUnavailable, UNAVAILABLE),
@@ -159,9 +160,12 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     ]
     if "httpx" in sys.modules:
         codes.append((sys.modules["httpx"].HTTPError, UNAVAILABLE))
-    if "labelwright.tasks.campaign.waiting" in sys.modules:  # imported with the flows, and only then raised
+    if "labelwright.tasks.campaign.lifecycle" in sys.modules:  # imported with the flows, and only then raised
         from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+
+        codes.append((NotLabeledYet, EARLY))
+    if "labelwright.tasks.campaign.waiting" in sys.modules:
         from labelwright.tasks.campaign.waiting import LabelsLate
 
-        codes += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
+        codes.append((LabelsLate, EARLY))
     return codes

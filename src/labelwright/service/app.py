@@ -29,6 +29,7 @@ from .imaging.pictures import Pictures
 from .labels_csv import Finishing
 from .middleware import RequestLimits
 from .objects import Objects
+from .reopening import Reopening
 from .sealing import Sealer
 from .storage.local import DataDirectory
 from .storage.protocol import Storage
@@ -60,6 +61,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         sets,
         Campaigns(database, access),
         Objects(database, config.limits),
+        Reopening(database),
         Finishing(database, storage),
         storage,
         HeavyWork(),

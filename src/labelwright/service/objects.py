@@ -16,6 +16,7 @@ from .api.pagination import Page
 from .campaigns import enter_state, find_campaign
 from .config import Limits
 from .database import Database, campaign_images, campaigns, images, now
+from .reopening import forget_reopened
 
 _SIDES = ("xmin", "xmax", "ymin", "ymax")
 _AGREE = 1.0
@@ -91,6 +92,7 @@ class Objects:
                 query = select(campaign_images.c.image_id).where(campaign_images.c.campaign_id == campaign, fresh)
                 done += len(connection.execute(query).all())
             connection.execute(change, texts)
+            forget_reopened(connection, campaign, list(objects_by_image))
             grown = {"done": done, "revision": row.revision + 1}
             connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(grown))
             if done == row.total:
