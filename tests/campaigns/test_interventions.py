@@ -19,8 +19,7 @@ from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS, PrefectBlocks
 from labelwright.settings import forget_settings, settings
-from tests.platforms import shelf
-from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
+from tests.platforms.shelf import ENTRY, STORES, Kept, Store
 
 TITLE = "river"
 
@@ -96,32 +95,6 @@ def test_it_is_too_late_to_cancel_a_finished_campaign(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED)
     with pytest.raises(CannotRun, match="too late"):
         interventions.cancel(TITLE, CONNECTIONS)
-
-
-def test_a_platform_that_cannot_reopen_says_so(ledger, store):
-    campaign(ledger, store, *LAUNCHED, State.COMPLETED)
-    with pytest.raises(CannotRun, match="cannot reopen campaigns"):
-        interventions.reopen(TITLE, CONNECTIONS)
-    assert ledger.campaigns.get(TITLE).state is State.COMPLETED
-
-
-def test_a_labeled_campaign_is_given_back_and_finished_anew_later(ledger, store, monkeypatch):
-    reopened: list[str] = []
-
-    class Reopening(Shelf):
-        def reopen_campaign(self, campaign: str) -> None:
-            reopened.append(campaign)
-
-    monkeypatch.setattr(shelf, "Shelf", Reopening)
-    campaign(ledger, store, *LAUNCHED)
-    interventions.reopen(TITLE, CONNECTIONS)
-    assert reopened == [], "it is with its labelers already"
-    ledger.campaigns.move(TITLE, State.COMPLETED)
-    ledger.effects.once(TITLE, "finish", lambda: "finished", look=lambda: None)
-    interventions.reopen(TITLE, CONNECTIONS)
-    assert reopened == ["c1"]
-    assert ledger.campaigns.get(TITLE).state is State.REOPENED
-    assert ledger.effects.find(TITLE, "finish") is None
 
 
 def test_a_campaign_under_way_is_forgotten_by_force_only(ledger, store):

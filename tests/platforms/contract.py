@@ -42,6 +42,7 @@ from labelwright.platforms.protocol import (
     RemoteImage,
     RemoteState,
     ReopensCampaigns,
+    ReopensImages,
     RotatesLabelerKeys,
     Secret,
     ServesImages,
@@ -570,6 +571,31 @@ class ReopensCampaignsContract(ContractSuite):
         assert job.platform.read_campaign(job.campaign.id).state is RemoteState.CREATED
 
 
+class ReopensImagesContract(ContractSuite):
+    """Single images are given back to their labelers."""
+
+    def test_single_images_are_reopened_and_others_stay_done(self, harness: Harness) -> None:
+        job = make_job(harness, done=3)
+        first, *others = job.images
+        before = {image.remote_id: image for image in all_labels(job.platform, job.campaign.id)}
+        for _ in range(2):
+            job.platform.reopen_images(job.campaign.id, {first: "the mast is missing"}, "call 1")
+            campaign = job.platform.read_campaign(job.campaign.id)
+            assert (campaign.state, campaign.done, campaign.total) == (RemoteState.ACTIVE, 2, 3)
+        labeled = {image.remote_id: image for image in all_labels(job.platform, job.campaign.id)}
+        assert labeled == {image: before[image] for image in others}
+        harness.label(job.campaign, job.access, {first: [harness.annotations[0]]})
+        assert job.platform.read_campaign(job.campaign.id).state is RemoteState.COMPLETED
+
+    def test_images_of_a_finished_campaign_are_reopened(self, harness: Harness) -> None:
+        job = make_job(harness, done=3)
+        if isinstance(job.platform, FinishesCampaigns):
+            job.platform.finish_campaign(job.campaign.id)
+        job.platform.reopen_images(job.campaign.id, dict.fromkeys(job.images[1:], ""), "call 2")
+        campaign = job.platform.read_campaign(job.campaign.id)
+        assert (campaign.state, campaign.done) == (RemoteState.ACTIVE, 1)
+
+
 class RotatesLabelerKeysContract(ContractSuite):
     """Keys of labelers are shown once and replaced."""
 
@@ -643,6 +669,7 @@ CONTRACTS: dict[type, type[ContractSuite]] = {
     ListsUnlabeledImages: ListsUnlabeledImagesContract,
     FinishesCampaigns: FinishesCampaignsContract,
     ReopensCampaigns: ReopensCampaignsContract,
+    ReopensImages: ReopensImagesContract,
     RotatesLabelerKeys: RotatesLabelerKeysContract,
     RecoversAccess: RecoversAccessContract,
     ServesImages: ServesImagesContract,

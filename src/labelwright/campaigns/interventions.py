@@ -7,13 +7,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from labelwright.datasets.names import file_stem
-from labelwright.domain import BLOCKED, LABELED, OPEN, WORK, IllegalMove, State, Work
+from labelwright.domain import BLOCKED, WORK, IllegalMove, State, Work
 from labelwright.domain.errors import CannotRun
 from labelwright.ledger import CampaignRecord, Ledger, campaign_lease, open_ledger
-from labelwright.platforms.protocol import DeletesCampaigns, ReopensCampaigns, ResendsImages
+from labelwright.platforms.protocol import DeletesCampaigns, ResendsImages
 from labelwright.settings import settings
 
 from .connections import Connections
+from .reopening import WHOLE, Selection, launched_id, reopen_on_platform
 from .spec import CampaignSpec, stored_spec
 
 
@@ -55,19 +56,16 @@ def cancel(title: str, connections: Connections, *, delete: bool = False) -> str
     return remainder
 
 
-def reopen(title: str, connections: Connections) -> None:
-    """Reopens a labeled campaign for its labelers. Raises UnknownCampaign, CampaignBusy, CannotRun, PlatformError."""
+def reopen(title: str, connections: Connections, selection: Selection = WHOLE) -> str:
+    """Gives a campaign, or some of its images, back to its labelers. Returns what was done, as a sentence.
+
+    Raises UnknownCampaign, CampaignBusy, CannotRun, PlatformError; NothingDone when nothing was reopened.
+    """
     with _locked_campaign(title) as (ledger, record):
-        if record.state in OPEN:
-            return
-        if record.state not in LABELED or record.remote_id is None:
-            raise CannotRun(f"'{title}' is {record.state.value}: only a labeled campaign can be reopened")
-        platform = connections.platform_for(stored_spec(record.spec))
-        if not isinstance(platform, ReopensCampaigns):
-            raise CannotRun(f"{platform.name} cannot reopen campaigns: ask its operator")
-        platform.reopen_campaign(record.remote_id)
-        ledger.effects.forget(title, "finish")
-        ledger.campaigns.move(title, State.REOPENED, "reopened by a person")
+        campaign_id = launched_id(record)
+        return reopen_on_platform(
+            ledger, record, campaign_id, connections.platform_for(stored_spec(record.spec)), selection
+        )
 
 
 def failed_images(title: str, connections: Connections) -> list[dict[str, str]]:

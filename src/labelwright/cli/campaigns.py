@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -185,15 +187,40 @@ def cancel(
     show_done(f"'{title}' is cancelled; {interventions.cancel(title, CONNECTIONS, delete=delete)}", as_json)
 
 
-def reopen(title: Title, as_json: AsJson = False) -> None:
-    """Return a labeled campaign to its labelers. It is finished and exported again when they are done."""
+def reopen(
+    title: Title,
+    images: Annotated[
+        str | None, typer.Option(help="Only these: a text file with one image name a line, or - for standard input.")
+    ] = None,
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="Only images with shapes that a dataset must not have.")
+    ] = False,
+    reason: Annotated[str, typer.Option(help="What its labelers are to correct; they see it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Return a campaign, or some of its images, to its labelers. It is finished and exported again afterwards."""
     from labelwright.campaigns import interventions
+    from labelwright.campaigns.reopening import LONGEST_REASON, Selection
     from labelwright.prefect_integration.connections import CONNECTIONS
 
     from .output.console import show_done
 
-    interventions.reopen(title, CONNECTIONS)
-    show_done(f"'{title}' is reopened: its labelers can continue", as_json)
+    if images is not None and wrong:
+        raise typer.BadParameter("name the images (--images), or have them found (--wrong), not both")
+    if len(reason) > LONGEST_REASON:
+        raise typer.BadParameter(f"--reason has {len(reason):,} characters: at most {LONGEST_REASON:,} are sent")
+    names = None if images is None else _read_names(images)
+    show_done(interventions.reopen(title, CONNECTIONS, Selection(names, wrong, reason.strip())), as_json)
+
+
+def _read_names(file: str) -> tuple[str, ...]:
+    """Returns the lines of a text file, without empty ones."""
+    try:
+        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
+        raise typer.BadParameter(f"--images {file}: {reason}") from None
+    return tuple(dict.fromkeys(line.rstrip("\r") for line in text.split("\n") if line.strip()))
 
 
 def forget(

@@ -137,7 +137,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     from labelwright.campaigns.changes import CampaignChanged
     from labelwright.campaigns.yaml_loader import SpecError
     from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
-    from labelwright.domain.errors import CannotRun
+    from labelwright.domain.errors import CannotRun, NothingDone
     from labelwright.ingest import SourceError
     from labelwright.ledger import LedgerError
     from labelwright.local.servers import NotStarted
@@ -148,6 +148,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     codes: list[tuple[type[BaseException], int]] = [
         (SpecError, MISUSED),
         (SettingsError, MISUSED),
+        (NothingDone, FAILED),
         (CannotRun, MISUSED),
         (CampaignChanged, MISUSED),
         (PlatformUnavailable, UNAVAILABLE),

@@ -7,6 +7,10 @@ class CannotRun(ValueError):
     """The request cannot be carried out as given. The message says what to change."""
 
 
+class NothingDone(CannotRun):
+    """The command was understood and changed nothing. The message says why, and which command goes on."""
+
+
 class EventsNotSent(Exception):
     """Prefect did not take the events. Send them again later."""
 

@@ -64,6 +64,7 @@ __all__ = [
     "RemoteImageSet",
     "RemoteState",
     "ReopensCampaigns",
+    "ReopensImages",
     "ResendsImages",
     "RotatesLabelerKeys",
     "Secret",
@@ -354,7 +355,21 @@ class ReopensCampaigns(Protocol):
     def reopen_campaign(self, campaign: str) -> None:
         """Sets the campaign back to active. Does nothing when it is active.
 
-        Raises PlatformRefused for a campaign that was never completed.
+        Raises PlatformRefused for a campaign that was never completed, or that the platform closed for good.
+        """
+
+
+@runtime_checkable
+class ReopensImages(Protocol):
+    """Single images can be given back to their labelers, also of a completed campaign; all others stay done."""
+
+    @abstractmethod
+    def reopen_images(self, campaign: str, reasons: Mapping[str, str], call_id: str) -> str:
+        """Reopens images (the platform's ids, each with a reason for its labeler, which may be empty).
+
+        Repeating the call with the same `call_id` does not reopen an image that was submitted again in between, where
+        the platform can tell. Images that were never labeled stay as they are. Returns what people have to know, such
+        as that reasons are not shown to labelers on this platform; empty for nothing. Raises PlatformRefused.
         """
 
 
@@ -407,6 +422,7 @@ PROTOCOLS: tuple[type, ...] = (
     ShowsCampaigns,
     FinishesCampaigns,
     ReopensCampaigns,
+    ReopensImages,
     RotatesLabelerKeys,
     RecoversAccess,
     ServesImages,

@@ -30,6 +30,7 @@ from .imaging.pictures import Pictures
 from .labels_csv import Finishing
 from .middleware import RequestLimits
 from .objects import Objects
+from .reopening import Reopening
 from .sealing import Sealer
 from .storage.local import DataDirectory
 from .storage.protocol import Storage
@@ -62,6 +63,7 @@ def create_app(config: ServiceConfig) -> FastAPI:
         Campaigns(database, access),
         CampaignChanges(database, access),
         Objects(database, config.limits),
+        Reopening(database),
         Finishing(database, storage),
         storage,
         HeavyWork(),

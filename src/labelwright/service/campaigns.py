@@ -16,6 +16,7 @@ from .api.errors import Conflict, Invalid, Unknown
 from .api.pagination import Page
 from .database import Database, campaign_images, campaigns, images, is_text, now
 from .label_schema import LabelFields, check_schema
+from .reopening import reopened_reasons
 
 MOVES = {
     "created": frozenset({"active"}),
@@ -125,7 +126,12 @@ class Campaigns:
                 .order_by(campaign_images.c.position)
             )
             rows = connection.execute(query).all()
-        listed = [{"done": bool(done), "image_id": image, "url": f"/images/{image}"} for image, done in rows]
+            reasons = reopened_reasons(connection, campaign, [image for image, done in rows if not done])
+        listed = [
+            {"done": bool(done), "image_id": image, "url": f"/images/{image}"}
+            | ({"reopened": reasons[image]} if image in reasons else {})
+            for image, done in rows
+        ]
         return {"images": listed, "pagination": page.as_json(total)}
 
     def move(self, campaign: int, new_status: str) -> None:

@@ -173,6 +173,15 @@ campaign_images = Table(
     Index("campaign_images_done", "campaign_id", "done", "position"),
 )
 
+# Images that were given back to their labeler and not submitted again yet; the reason may be empty.
+reopened_images = Table(
+    "reopened_images",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    Column("image_id", ForeignKey("images.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
 answers = Table(
     "answers",
     metadata,

@@ -18,6 +18,7 @@ from .config import Limits
 from .database import Database, campaign_images, campaigns, images, now
 from .label_schema import LabelRules
 from .object_checks import ObjectFaults, count_corners, object_faults, repeated_whole_images
+from .reopening import forget_reopened
 
 
 class Objects:
@@ -91,6 +92,7 @@ class Objects:
                 query = select(campaign_images.c.image_id).where(campaign_images.c.campaign_id == campaign, fresh)
                 done += len(connection.execute(query).all())
             connection.execute(change, texts)
+            forget_reopened(connection, campaign, list(objects_by_image))
             grown = {"done": done, "revision": row.revision + 1}
             connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(grown))
             if done == row.total:

@@ -87,6 +87,7 @@ def test_what_is_submitted_is_what_is_stored_and_told(service, make, path):
         "done": False,
         "objects": [],
         "revision": "none",
+        "reopened": None,
     }
     objects = [make.thing(confidence=0.433), make.thing("Wood")]
     response = put(labeler, where, objects, "none").json()

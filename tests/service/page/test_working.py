@@ -164,6 +164,34 @@ def test_corrections_in_a_reopened_campaign_go_together(at_page, service, make):
     assert len(page.shapes) == 2
 
 
+def test_reopened_images_show_their_reason_and_are_submitted_again(at_page, service, make):
+    page, ids = at_page(3)
+    path = f"/campaigns/{page.campaign['campaign_id']}"
+    page.caller.ok("PUT", f"{path}/objects", [{"image_id": i, "objects": [make.thing("Wood")]} for i in ids])
+    reopened = [{"image_id": ids[1], "reason": "the mast is missing"}, {"image_id": ids[2]}]
+    service.ok("POST", f"{path}/images/reopen", reopened)
+    before = page.objects(ids[0])
+    page.open()
+    page.ready()
+    page.browser.press("PageDown")
+    page.browser.wait_text("#banner", "the mast is missing")
+    page.ready()
+    assert page.saved == "Reopened, not submitted again"
+    page.browser.press("g")
+    rows = ["Image 1done", "Image 2reopened", "Image 3reopened"]
+    page.browser.wait(lambda: page.browser.texts("#list-rows .row") == rows, "the marks of the images")
+    page.browser.press("Escape")
+    page.draw((300, 300), (400, 400))
+    page.submit()
+    page.browser.wait(lambda: page.place == 3 and page.frame, "the other one")
+    page.ready()
+    assert page.browser.text("#campaign-state") == "active"
+    page.submit()  # unchanged: it was right
+    page.browser.wait_text("#campaign-state", "completed")
+    assert [len(page.objects(image)) for image in ids] == [1, 2, 1]
+    assert page.objects(ids[0]) == before
+
+
 def test_without_the_network_the_draft_stays_and_is_submitted_later(at_page):
     page, (first, *_) = at_page(6, page={"allow": ("ERR_INTERNET_DISCONNECTED",)})
     time.sleep(2)  # the next images are prefetched

@@ -40,6 +40,7 @@ from labelwright.platforms.protocol import (
     RemoteImageSet,
     RemoteState,
     ReopensCampaigns,
+    ReopensImages,
     RotatesLabelerKeys,
     Secret,
     ServesImages,
@@ -90,6 +91,7 @@ class CampaignApi(
     KeepsImageSets,
     FinishesCampaigns,
     ReopensCampaigns,
+    ReopensImages,
     FindsDeletedImages,
     ListsLabels,
     ChangesCampaigns,
@@ -254,8 +256,33 @@ class CampaignApi(
             raise PlatformRefused(
                 self.name, f"reopen campaign {campaign}", message=message, advice="Activate it instead."
             )
-        if state is not RemoteState.ACTIVE:
+        if state is RemoteState.FINISHED:  # which no change of state leads out of
+            self.reopen_images(campaign, {}, "")
+        elif state is not RemoteState.ACTIVE:
             self._set_state("reopen", campaign, RemoteState.ACTIVE, frozenset({RemoteState.ACTIVE}))
+
+    def reopen_images(self, campaign: str, reasons: Mapping[str, str], call_id: str) -> str:
+        operation, path = f"reopen images of campaign {campaign}", f"/campaigns/{_segment(campaign)}/images/reopen"
+        images = list(reasons)
+        for start in range(0, max(1, len(images)), self._page_size):
+            body = [
+                {"image_id": _number(image), "reason": reasons[image]}
+                for image in images[start : start + self._page_size]
+            ]
+            payload = json.dumps([path, body, call_id], sort_keys=True).encode()
+            headers = {"Idempotency-Key": sha256(payload).hexdigest()} if call_id else {}
+            try:
+                self._http.call(operation, "POST", path, json=body, headers=headers)
+            except PlatformRefused as refused:
+                if refused.status not in (404, 405, 501):
+                    raise
+                self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
+                message = "this server does not have POST /campaigns/{id}/images/reopen: it cannot reopen single images"
+                advice = "Update the platform, or reopen the whole campaign before it is finished."
+                raise PlatformRefused(
+                    self.name, operation, status=refused.status, message=message, advice=advice
+                ) from None
+        return ""
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
         """An image is deleted when it is missing from a listing that is as long as the campaign's own count."""

@@ -32,6 +32,7 @@ from labelwright.platforms.protocol import (
     RemoteImage,
     RemoteState,
     ReopensCampaigns,
+    ReopensImages,
     Secret,
     SetState,
     ShowsCampaigns,
@@ -104,6 +105,7 @@ class Cvat(
     WithdrawsImages,
     FinishesCampaigns,
     ReopensCampaigns,
+    ReopensImages,
     DeletesCampaigns,
     FindsDeletedImages,
     ListsLabels,
@@ -282,6 +284,16 @@ class Cvat(
             active=state is RemoteState.ACTIVE,
             labelers=labelers,
             reviewers=reviewers,
+        )
+
+    def reopen_images(self, campaign: str, reasons: Mapping[str, str], call_id: str) -> str:
+        """Returns the jobs that hold these frames to their labelers: CVAT completes and reopens whole jobs only."""
+        location = self._location(campaign)
+        tasks = self._tasks(location)
+        reviewers = self.server.people.ids(self.options.reviewers)
+        labelers = self._assignees(tasks) if reviewers and self.options.assign else []
+        return reviews.reopen_frames(
+            self._client, campaign, self._jobs(location, tasks), reasons, labelers=labelers, reviewers=reviewers
         )
 
     def delete_campaign(self, campaign: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .client import Client
+from labelwright.platforms.errors import PlatformRefused
+
+from .client import NAME, Client
 from .jobs import move
 from .models import CvatJob, DoneMeans, JobState, Stage
 
@@ -69,6 +71,36 @@ def reopen(
         if job in marked:
             user = _pick(labelers, number) if job.assignee in reviewers else None
             move(client, job, Stage.ANNOTATION, JobState.IN_PROGRESS, user)
+
+
+def reopen_frames(
+    client: Client,
+    campaign: str,
+    jobs: Sequence[CvatJob],
+    reasons: Mapping[str, str],
+    *,
+    labelers: Sequence[int],
+    reviewers: Sequence[int],
+) -> str:
+    """Returns the jobs of these frames ("TASK/FRAME") to their labelers, in progress. Returns a sentence for people.
+
+    Raises PlatformRefused, with nothing changed, when a frame is in no job.
+    """
+    frames = {tuple(map(int, image.split("/"))) for image in reasons}
+    holding = [job for job in jobs if any((job.task, frame) in frames for frame in job.frames)]
+    covered = {(job.task, frame) for job in holding for frame in job.frames}
+    if lacking := sorted(frames - covered):
+        message = "in no job: " + ", ".join(f"task {task} frame {frame}" for task, frame in lacking[:10])
+        raise PlatformRefused(NAME, f"reopen images of campaign {campaign}", message=message)
+    for number, job in enumerate(jobs):
+        if job in holding and (job.stage is not Stage.ANNOTATION or job.state is JobState.COMPLETED):
+            user = _pick(labelers, number) if job.assignee in reviewers else None
+            move(client, job, Stage.ANNOTATION, JobState.IN_PROGRESS, user)
+    numbers = ", ".join(str(job.id) for job in holding[:20]) + (", ..." if len(holding) > 20 else "")
+    note = f"CVAT reopens whole jobs: {len(covered)} images of job {numbers} are open again"
+    if any(reasons.values()):
+        note += ". It does not show reasons to labelers: send them the list"
+    return note
 
 
 def _pick(users: Sequence[int], number: int) -> int | None:

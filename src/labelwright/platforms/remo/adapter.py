@@ -41,6 +41,7 @@ from labelwright.platforms.protocol import (
     RemoteCampaign,
     RemoteImage,
     RemoteState,
+    ReopensImages,
     Secret,
     SetState,
     ShowsCampaigns,
@@ -116,6 +117,7 @@ class Remo(
     FindsDeletedImages,
     ListsLabels,
     RecallsImages,
+    ReopensImages,
     DeletesCampaigns,
     ShowsCampaigns,
     TakesPredictions,
@@ -258,6 +260,16 @@ class Remo(
 
     def recall_days(self) -> float:
         return self._watch_days
+
+    def reopen_images(self, campaign: str, reasons: Mapping[str, str], call_id: str) -> str:
+        """Sets images to not annotated; their objects stay."""
+        dataset, annotation_set = _ids(campaign, f"reopen images of campaign {campaign}")
+        for_each(
+            lambda image: self.set_image_status(dataset, annotation_set, image, ImageStatus.NOT_ANNOTATED),
+            list(reasons),
+            1,
+        )
+        return "Remo does not show reasons to labelers: send them the list" if any(reasons.values()) else ""
 
     def delete_campaign(self, campaign: str) -> None:
         self.delete_dataset(_ids(campaign, f"delete campaign {campaign}")[0])

@@ -26,6 +26,7 @@ from labelwright.service.image_sets import ImageSets
 from labelwright.service.imaging.pictures import Pictures
 from labelwright.service.labels_csv import Finishing, csv_name
 from labelwright.service.objects import Objects
+from labelwright.service.reopening import Reopening
 from labelwright.service.storage.protocol import Storage
 
 from . import models
@@ -65,6 +66,7 @@ class Parts:
     campaigns: Campaigns
     changes: CampaignChanges
     objects: Objects
+    reopening: Reopening
     finishing: Finishing
     storage: Storage
     heavy: HeavyWork
@@ -299,6 +301,22 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
         if len(references) > limits.images_per_request:
             raise Invalid(f"one request takes at most {limits.images_per_request} images, not {len(references)}")
         campaigns.add_images(campaign, [reference.id for reference in references])
+        return JSONResponse(OK)
+
+    @router.post(
+        "/campaigns/{campaign}/images/reopen",
+        response_model=str,
+        responses=_errors(403, 404, 409, 413, 422),
+        dependencies=_changing,
+        tags=["campaigns"],
+    )
+    def reopen_images(campaign: Id, reopened: list[models.ReopenedImage], _who: Admin) -> Response:
+        """Gives these images back to their labeler, all or none. They are done when they are submitted again.
+
+        A completed or finished campaign is active afterwards; all other images stay as they are."""
+        if len(reopened) > limits.images_per_request:
+            raise Invalid(f"one request takes at most {limits.images_per_request} images, not {len(reopened)}")
+        parts.reopening.reopen(campaign, {image.image_id: image.reason for image in reopened})
         return JSONResponse(OK)
 
     @router.get(

@@ -27,6 +27,7 @@ from labelwright.service.campaigns import campaign_json, find_campaign
 from labelwright.service.database import Database, campaign_images, campaigns, images, users
 from labelwright.service.imaging.decoding import TooMuchMemory
 from labelwright.service.objects import Objects
+from labelwright.service.reopening import reopened_reasons
 
 from . import models
 from .campaigns import Anyone, Id, Number, Parts, PerPage, _errors
@@ -69,6 +70,7 @@ class LabelingImage(BaseModel):
     done: bool
     objects: list[models.Object]
     revision: str
+    reopened: str | None
 
 
 class Submission(BaseModel):
@@ -113,6 +115,7 @@ class LabelingImages:
         """Returns the image's JSON document and its revision."""
         with self._database.read() as connection:
             row = _image(connection, campaign, image, who)
+            reopened = reopened_reasons(connection, campaign, [image]).get(image)
         revision = revision_of(row)
         document = {
             "image_id": image,
@@ -122,6 +125,7 @@ class LabelingImages:
             "done": bool(row.done),
             "objects": orjson.Fragment(row.objects or "[]"),
             "revision": revision,
+            "reopened": reopened,
         }
         return orjson.dumps(document), revision
 
@@ -256,9 +260,7 @@ def _mount_images(router: APIRouter, parts: Parts, labeling: LabelingImages) -> 
         openapi_extra=_body(Submissions),
     )
     async def submit_images(campaign: Id, who: Anyone, request: Request) -> Response:
-        """Stores the objects of several images, all or none.
-
-        In a reopened campaign the first submission completes it again."""
+        """Stores the objects of several images, all or none."""
         body = await request.body()
         work = partial(labeling.submit_all, campaign, who, body)
         return JSONResponse(await parts.heavy.run(request, who, len(body), work))
@@ -298,8 +300,11 @@ def _mount_pictures(router: APIRouter, parts: Parts, database: Database) -> None
 
 
 def revision_of(row: Row[Any]) -> str:
-    """Returns the revision of an image's labels: a hash of its stored objects, "none" before it is labeled."""
-    if not row.done:
+    """Returns the revision of an image's labels: a hash of its stored objects, "none" before it is labeled.
+
+    Reopening an image does not change it.
+    """
+    if row.objects is None:
         return "none"
     return hashlib.sha256((row.objects or "").encode()).hexdigest()[:32]
 

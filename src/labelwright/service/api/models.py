@@ -82,6 +82,11 @@ class ImageReference(_Body):
     id: Id
 
 
+class ReopenedImage(_Body):
+    image_id: Id
+    reason: Annotated[str, Field(max_length=2_000, pattern=r"^[^\x00]*$")] = ""
+
+
 class BoundingBox(_Body):
     """A box in pixels of the image as displayed: 0 <= xmin < xmax <= width, likewise for y."""
 
@@ -253,6 +258,7 @@ class CampaignImage(BaseModel):
     done: bool
     image_id: int
     url: str
+    reopened: str = Field(default="", description="Why it was reopened; only there until it is submitted again.")
 
 
 class CampaignImages(BaseModel):

@@ -29,7 +29,7 @@ export class Api {
     return this.json(`labeling/campaigns/${id}`);
   }
 
-  /** All images of a campaign: [{image_id, url, done}]. */
+  /** All images of a campaign: [{image_id, url, done, reopened?}]. */
   images(campaignId) {
     return this.everything(`campaigns/${campaignId}/images`, "images");
   }
@@ -45,7 +45,7 @@ export class Api {
     return all;
   }
 
-  /** {image_id, name, width, height, done, objects, revision} */
+  /** {image_id, name, width, height, done, objects, revision, reopened} */
   image(campaignId, imageId) {
     return this.json(`labeling/campaigns/${campaignId}/images/${imageId}`);
   }

@@ -109,7 +109,7 @@ export class Desk extends DeskSubmitting {
     this.images = [];
     this.imageId = null;
     this.history = new History(EMPTY);
-    this.base = { ...EMPTY, revision: "none", done: false };
+    this.base = { ...EMPTY, revision: "none", done: false, reopened: null };
     this.selectedId = null;
     this.corner = null;
     this.busy = true;
@@ -245,7 +245,7 @@ export class Desk extends DeskSubmitting {
     this.selectedId = null;
     this.corner = null;
     this.history = new History(EMPTY);
-    this.base = { ...EMPTY, revision: "none", done: false };
+    this.base = { ...EMPTY, revision: "none", done: false, reopened: null };
     this.name = "";
     this.canvas.clear();
     this.paint.shapes([], new Map(), null);
@@ -302,7 +302,8 @@ export class Desk extends DeskSubmitting {
   take(record) {
     const shapes = record.objects.map(fromObject);
     this.name = record.name;
-    this.base = { shapes, nothing: record.done && !shapes.length, revision: record.revision, done: record.done };
+    const { done, revision, reopened = null } = record;
+    this.base = { shapes, nothing: done && !shapes.length, revision, done, reopened };
     for (const { label } of shapes) this.labels.learn(label);
     const draft = this.drafts.get(this.imageId);
     if (draft) this.drafts.saw(this.imageId, draft);

@@ -50,7 +50,9 @@ export class ImageList {
       element("span", { className: "name", text: `Image ${number}` }),
     ]);
     if (draft) button.append(element("span", { className: "mark draft", text: "draft" }));
-    button.append(element("span", { className: image.done ? "mark done" : "mark", text: image.done ? "done" : "not done" }));
+    const state = image.done ? "done" : image.reopened === undefined ? "not done" : "reopened";
+    const title = image.done ? null : image.reopened || null;
+    button.append(element("span", { className: `mark ${state === "not done" ? "" : state}`, text: state, title }));
     button.dataset.place = place;
     button.addEventListener("click", () => {
       this.dialog.close();

@@ -73,10 +73,10 @@ export class DeskSubmitting extends DeskEditing {
     }
     this.busy = false;
     this.connected = true;
-    this.base = { shapes: state.shapes, nothing: state.nothing, revision: answer.revision, done: true };
+    this.base = { shapes: state.shapes, nothing: state.nothing, revision: answer.revision, done: true, reopened: null };
     this.drafts.remove(imageId);
     this.draftIds.delete(imageId);
-    this.records.set(imageId, { ...this.records.get(imageId), objects: state.shapes.map(toObject), done: true, revision: answer.revision });
+    this.records.set(imageId, { ...this.records.get(imageId), objects: state.shapes.map(toObject), done: true, revision: answer.revision, reopened: null });
     this.images.find(({ image_id }) => image_id === imageId).done = true;
     this.campaign = answer.campaign;
     this.showCampaign();
@@ -150,7 +150,8 @@ export class DeskSubmitting extends DeskEditing {
     if (!byId("retry-button").hidden) return void this.open(this.imageId);
     if (this.busy) return;
     const before = this.campaign.status;
-    const grown = campaign.progress.total !== this.campaign.progress.total;
+    const { done, total } = this.campaign.progress;
+    const relisted = campaign.progress.total !== total || campaign.progress.done < done;
     this.campaign = campaign;
     this.showCampaign();
     if (before !== campaign.status) {
@@ -158,7 +159,18 @@ export class DeskSubmitting extends DeskEditing {
       this.render();
       this.notices.live(`The campaign is now ${campaign.status}.`);
     } else this.showSaved();
-    if (grown) this.images = await this.api.images(campaign.campaign_id).catch(() => this.images);
+    if (relisted) await this.relist();
+  }
+
+  /** Images were added, or given back to the labeler. */
+  async relist() {
+    this.records.clear();
+    this.images = await this.api.images(this.campaign.campaign_id).catch(() => this.images);
+    const current = this.images[this.position];
+    if (!current || current.done || !this.base.done) return;
+    this.base = { ...this.base, done: false, reopened: current.reopened ?? null };
+    this.showCampaign();
+    this.showSaved();
   }
 
   // --- another tab

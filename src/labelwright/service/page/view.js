@@ -56,7 +56,14 @@ export class DeskView {
       finished: "This campaign is finished: you can look, but not change anything.",
     }[status];
     const again = "This campaign was reopened: correct what you like, then submit once. That completes it again.";
-    if (!this.foreign) this.notices.banner(text ?? (this.reopened ? again : null), [], "calm");
+    if (!this.foreign) this.notices.banner(text ?? this.reopenedText() ?? (this.reopened ? again : null), [], "calm");
+  }
+
+  /** Above an image that was given back: why, and what to do. null for all others. */
+  reopenedText() {
+    const { done, reopened } = this.base;
+    if (done || reopened === null) return null;
+    return `This image was reopened${reopened ? `: ${reopened}` : ""}. Correct it, or leave it as it is, then submit it again.`;
   }
 
   showSaved() {
@@ -74,6 +81,7 @@ export class DeskView {
     if (this.dirty && !this.kept) return ["Not saved on this device", "bad"];
     if (this.dirty) return [`Draft saved here, not submitted${offline}`, this.connected ? "draft" : "draft bad"];
     if (this.base.done) return [`Submitted${offline}`, "done"];
+    if (this.base.reopened !== null) return [`Reopened, not submitted again${offline}`, "draft"];
     return [`Nothing drawn yet${offline}`, ""];
   }
 
