@@ -159,9 +159,9 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
     ]
     if "httpx" in sys.modules:
         codes.append((sys.modules["httpx"].HTTPError, UNAVAILABLE))
-    if "labelwright.tasks.campaign.waiting" in sys.modules:  # imported with the flows, and only then raised
-        from labelwright.tasks.campaign.lifecycle import NotLabeledYet
-        from labelwright.tasks.campaign.waiting import LabelsLate
-
-        codes += [(NotLabeledYet, EARLY), (LabelsLate, EARLY)]
+    # Imported with the flows, and only then raised.
+    if "labelwright.tasks.campaign.lifecycle" in sys.modules:
+        codes.append((sys.modules["labelwright.tasks.campaign.lifecycle"].NotLabeledYet, EARLY))
+    if "labelwright.tasks.campaign.waiting" in sys.modules:
+        codes.append((sys.modules["labelwright.tasks.campaign.waiting"].LabelsLate, EARLY))
     return codes
