@@ -7,16 +7,10 @@ from prefect import flow
 from labelwright.tasks.campaign.lifecycle import mark_exported
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.campaign.summary import show_campaign
-from labelwright.tasks.export.files import files_to_write, write_file
-from labelwright.tasks.export.images import keep_all_images
-from labelwright.tasks.export.labels import check_labels, read_all_labels
-from labelwright.tasks.export.registration import (
-    draw_labels,
-    register_dataset,
-    repair_dataset,
-    send_all_files,
-    verify_dataset,
-)
+from labelwright.tasks.export.checks import check_labels
+from labelwright.tasks.export.datasets import register_datasets
+from labelwright.tasks.export.delivering import begin_delivery, record_delivery
+from labelwright.tasks.export.labels import read_all_labels
 from labelwright.tasks.leases import campaign_lock
 
 
@@ -31,16 +25,9 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
         check_platform_labels(title)
         read_all_labels(title)
         check_labels(title)
-        keep_all_images(title)
-        for dataset, file in files_to_write(title):
-            write_file(title, dataset, file)
-        for dataset in ("images", "labels"):
-            repair_dataset(title, dataset)
-        send_all_files(title)
-        datasets = [register_dataset(title, dataset) for dataset in ("images", "labels")]
-        for registered in datasets:
-            verify_dataset(title, registered["name"], registered["version"])
-        draw_labels(title)
+        begin_delivery(title)
+        datasets = register_datasets(title)
+        record_delivery(title, datasets)
         mark_exported(title)
         show_campaign(title)
     return datasets

@@ -22,6 +22,7 @@ from labelwright.tasks.sweep.overview import (
 from labelwright.tasks.sweep.refresh import refresh_all
 from labelwright.tasks.sweep.restarts import DueWork, due_work, record_start, start_run
 
+from .deliver_campaign import deliver_campaign
 from .finish_campaign import finish_campaign
 from .launch_campaign import launch_campaign
 
@@ -60,9 +61,11 @@ def sweep_campaigns(go_on: Literal["here", "by runs", "no"] = "here") -> SweepRe
 
 
 def run_within_sweep(due: DueWork) -> None:
-    """Launches or finishes the campaign within this run."""
+    """Launches, delivers or finishes the campaign within this run."""
     record_start(due)
     if due.work is Work.LAUNCH:
         launch_campaign(recorded_spec(due.title))
+    elif due.work is Work.DELIVER:
+        deliver_campaign(due.title, accept_partial=True)
     else:
         finish_campaign(due.title, export=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 
 from prefect import task
 
 from labelwright.datasets.campaign_reports import EXCLUDED_CSV, write_excluded
+from labelwright.datasets.delivery import Delivery, read_delivery
 from labelwright.datasets.spool.spool import Spool
 from labelwright.domain import ExcludedImage, ImageState
 from labelwright.ledger import CampaignRecord, stretches
@@ -63,9 +65,21 @@ def spool_in(context: CampaignContext) -> Spool:
     return Spool(context.folder / "labels")
 
 
+def delivery_path(context: CampaignContext) -> Path:
+    """The file that keeps what the delivery under way takes, for the tasks that write and register it."""
+    return context.folder / "delivery.json"
+
+
+def delivery_of(context: CampaignContext) -> Delivery | None:
+    """What the delivery takes, as it was decided when the labels were checked last; None before that."""
+    return read_delivery(delivery_path(context))
+
+
 def excluded_names(context: CampaignContext) -> frozenset[str]:
-    """Names of the images that were excluded when the labels were read last."""
-    return frozenset(image.name for image in spool_in(context).excluded())
+    """Names of the images that are not in the dataset, as of the last time that the labels were read."""
+    delivery = delivery_of(context)
+    listed = delivery.names if delivery is not None else frozenset()
+    return listed | {image.name for image in spool_in(context).excluded()}
 
 
 def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedImage]) -> None:

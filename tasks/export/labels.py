@@ -1,8 +1,9 @@
-"""Reads labels from the platform page by page, keeps them on disk, and checks them before they are used."""
+"""Reads labels from the platform page by page, and keeps them on disk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import islice
 from typing import Any
 
@@ -12,17 +13,13 @@ from labelwright.campaigns.image_source import address_of
 from labelwright.datasets.campaign_reports import LEFT_OUT_COLUMNS, LEFT_OUT_CSV, left_out_rows, write_left_out
 from labelwright.datasets.spool.batch import StockedImage
 from labelwright.datasets.spool.spool import Spool, SpooledLabels
-from labelwright.datasets.validation import validate_labels
-from labelwright.domain import LeftOutCounts, State
+from labelwright.domain import LeftOutCounts
 from labelwright.platforms.protocol import ServesImages
-from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.batch_upload import with_manifest_names
-from labelwright.tasks.campaign.excluded_images import keep_deleted_images, report_excluded, spool_in
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
-from labelwright.tasks.campaign.lost_images import begin_repair, count_lost_images, lost_images_reason
+from labelwright.tasks.campaign.excluded_images import delivery_of, delivery_path, keep_deleted_images, spool_in
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.reporting import log, publish_progress, publish_table
-from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
+from labelwright.tasks.reporting import log, publish_table
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .images import kept_url
 
@@ -55,8 +52,9 @@ def spool_of(context: CampaignContext) -> Spool:
 
 
 def delivered(context: CampaignContext) -> SpooledLabels:
-    """The labels that were read last, joined with the manifest."""
-    return spool_of(context).delivered(ManifestImages(context))
+    """The labels that were read last, joined with the manifest: of those images that the delivery takes."""
+    delivery = delivery_of(context)
+    return spool_of(context).delivered(ManifestImages(context), without=delivery.names if delivery else frozenset())
 
 
 @task(task_run_name="read-labels-page-{number:04d} of {title}", **RETRY_POLICY)
@@ -65,7 +63,9 @@ def read_labels_page(title: str, number: int, cursor: str | None) -> str | None:
     context = CampaignContext(title)
     page = context.platform.read_labels(context.remote_id, cursor)
     images, excluded = with_manifest_names(context, page.images), with_manifest_names(context, page.excluded)
-    count = spool_of(context).put_page(number, images, left_out=page.left_out, excluded=excluded)
+    names = {before.name: image.name for before, image in zip(page.images, images, strict=True)}
+    left_out = [replace(notice, image=names.get(notice.image, notice.image)) for notice in page.left_out]
+    count = spool_of(context).put_page(number, images, left_out=left_out, excluded=excluded)
     log().info("page %d of the labels of %s holds %d images, %d are excluded", number, title, count, len(excluded))
     return page.next
 
@@ -97,6 +97,7 @@ def read_all_labels(title: str) -> int:
 
     Images that were deleted on the platform and are on no page are found by the manifest; they are the last page.
     """
+    delivery_path(CampaignContext(title)).unlink(missing_ok=True)
     number, cursor = 0, None
     while number == 0 or cursor is not None:
         number += 1
@@ -105,27 +106,3 @@ def read_all_labels(title: str) -> int:
     spool_of(CampaignContext(title)).keep_only(range(1, number + 1))
     record_left_out(title)
     return number
-
-
-@task(task_run_name="check the labels of {title}", **UNCACHED)
-def check_labels(title: str) -> None:
-    """Check the labels that were read: every image once or excluded with a reason, shapes inside their image, labels in
-    the schema, and as many images as the platform counts.
-
-    Raises ValidationFailed with what is wrong, where, and what to do; NotLabeledYet when a task that held images was
-    deleted on the platform before the export.
-    """
-    context = CampaignContext(title)
-    remote = context.platform.read_campaign(context.remote_id)
-    lost = count_lost_images(context.record, remote)
-    if lost:  # they are sent again: a dataset without them would look complete
-        begin_repair(title, lost, context.record.images or 0)
-        reason = lost_images_reason(context.record, context.platform.name, lost)
-        ask_for_attention.fn(title, reason, State.UPLOADING)
-        raise NotLabeledYet(f"'{title}' needs attention: {reason}")
-    labels = delivered(context)
-    report_excluded(context, labels.excluded())
-    # The platform's counts lack images that were deleted there.
-    gone = max(0, (context.record.images or 0) - remote.total)
-    validate_labels(labels, context.spec.schema_of_labels(), expected_done=remote.done + gone)
-    publish_progress(title, "checking labels", remote.done, remote.total)

@@ -14,10 +14,12 @@ from labelwright.datasets.preview.contact_sheet import draw_contact_sheet
 from labelwright.datasets.preview.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
 from labelwright.datasets.statistics import Statistics, count
+from labelwright.datasets.writers.writing import NotDelivered
 from labelwright.domain import Annotation
 from labelwright.ledger import DatasetVersion, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
+from labelwright.tasks.campaign.excluded_images import delivery_of
 from labelwright.tasks.campaign.summary import CHART, CONTACT_SHEET
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
@@ -125,7 +127,14 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
 
 
 def _statistics(context: CampaignContext) -> Statistics:
-    return count(delivered(context), context.spec.schema_of_labels())
+    """Counts of the dataset. Raises NotDelivered when it has other images than those that the checks let pass."""
+    statistics, delivery = count(delivered(context), context.spec.schema_of_labels()), delivery_of(context)
+    if delivery is not None and statistics.images != delivery.delivered:
+        raise NotDelivered(
+            f"the labels hold {statistics.images} images, {delivery.delivered} of {delivery.images} were checked: "
+            f"labelwright export '{context.title}' reads them again"
+        )
+    return statistics
 
 
 def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]:
@@ -136,6 +145,7 @@ def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]
         platform=context.spec.platform,
         stock=labels.images(),
         excluded=labels.excluded().values(),
+        delivery=delivery_of(context),
         statistics=statistics,
         code_version=__version__,
         left_out=context.ledger.left_out.find(context.title),
@@ -209,7 +219,10 @@ def _pictures(context: CampaignContext) -> Iterator[tuple[str, Callable[[], Bina
     def opener(location: str) -> Callable[[], BinaryIO]:
         return lambda: source.open(location)
 
-    for image in islice(spool_of(context).images(), SHOWN + 1):
+    delivery = delivery_of(context)
+    listed = delivery.names if delivery is not None else frozenset()
+    images = (image for image in spool_of(context).images() if image.name not in listed)
+    for image in islice(images, SHOWN + 1):
         entry = context.ledger.manifests.find(context.title, image.name)
         if entry is not None:
             yield image.name, opener(entry.location), image.annotations

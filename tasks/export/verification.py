@@ -121,9 +121,10 @@ def _excluded_by(receipt: Mapping[str, Any], context: CampaignContext) -> frozen
 
     The receipt lists the first ones only; the others are taken from the labels that were read last.
     """
-    excluded = receipt.get("excluded") or {}
-    names = frozenset(str(image["image"]) for image in excluded.get("images", ()))
-    return names if excluded.get("count", 0) <= len(names) else names | excluded_names(context)
+    excluded, delivery = receipt.get("excluded") or {}, receipt.get("delivery") or {}
+    names = frozenset(str(image["image"]) for image in (*excluded.get("images", ()), *delivery.get("listed", ())))
+    count = max(excluded.get("count", 0), sum(delivery.get("by_reason", {}).values()))
+    return names if count <= len(names) else names | excluded_names(context)
 
 
 def _pointer_fault(store: DatasetStore, row: Mapping[str, Any]) -> list[str]:

@@ -35,6 +35,7 @@ FLOWS = [
     "coco-project-segmentation",
     "cvat-review-campaign",
     "cvat-tasks-from-folders",
+    "deliver-campaign",
     "export-campaign",
     "finish-campaign",
     "launch-campaign",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
@@ -14,11 +15,12 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
-from labelwright.domain import WORK, State, Work
+from labelwright.domain import OPEN, WORK, State, Work
 from labelwright.ledger import CampaignRecord, Effect, EffectItem, Lease, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.context import the_ledger
+from labelwright.tasks.export.delivering import is_early_delivery_due
 from labelwright.tasks.leases import campaign_wait, connection_of, connection_wait, finishing_lease, waiting_lease
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
@@ -48,7 +50,7 @@ def due_work() -> list[DueWork]:
     """
     ledger, current = the_ledger(), settings()
     waits, due = ledger.waits.all(), []
-    for record in ledger.campaigns.all(WORK):
+    for record, work in _waiting_for_runs(ledger):
         wait = waits.get(campaign_wait(record.title)) or waits.get(connection_wait(connection_of(record)))
         if wait is not None:
             until = f"{wait.until:%Y-%m-%d %H:%M} UTC"
@@ -56,7 +58,6 @@ def due_work() -> list[DueWork]:
             continue
         if _in_hands(ledger, record.title):
             continue
-        work = WORK[record.state]
         generation = len(ledger.campaigns.moves(record.title))
         attempts = ledger.effects.attempts(record.title, _step(work), generation)
         if len(attempts) >= current.restarts:
@@ -68,6 +69,15 @@ def due_work() -> list[DueWork]:
         elif _is_due(record, work, attempts, current):
             due.append(DueWork(record.title, work, generation, len(attempts) + 1))
     return due
+
+
+def _waiting_for_runs(ledger: Ledger) -> Iterator[tuple[CampaignRecord, Work]]:
+    """Campaigns whose next step is not their labelers' work, and those with a share of labels to deliver early."""
+    for record in ledger.campaigns.all([*WORK, *OPEN]):
+        if record.state in WORK:
+            yield record, WORK[record.state]
+        elif (when := record.spec.get("export", {}).get("when")) and is_early_delivery_due(ledger, record, when):
+            yield record, Work.DELIVER
 
 
 def _in_hands(ledger: Ledger, title: str) -> bool:
@@ -154,6 +164,8 @@ def start_run(due: DueWork) -> str:
     name, parameters = "finish-campaign/finish-campaign", dict[str, Any](title=due.title, export=True)
     if due.work is Work.LAUNCH:
         name, parameters = "launch-campaign/launch-campaign", {"campaign": ledger.campaigns.get(due.title).spec}
+    elif due.work is Work.DELIVER:
+        name, parameters = "deliver-campaign/deliver-campaign", {"title": due.title, "accept_partial": True}
 
     def start() -> str:
         run = cast(

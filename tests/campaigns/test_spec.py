@@ -50,6 +50,15 @@ def test_a_whole_file_is_read_as_it_says(tmp_path):
     assert schema["sail"].attributes[0].values == ("white", "red")
 
 
+def test_a_share_of_labels_is_a_percentage():
+    export = parse_spec(WHOLE.replace("formats: [csv, coco]", 'when: "80 %"')).export
+    assert (export.when, export.partial, export.accepts_partial) == (80, False, True)
+    assert not parse_spec(WHOLE).export.accepts_partial
+    for share in ("0", "101 %", "soon"):
+        with pytest.raises(SpecError, match=r"line \d+: export.when"):
+            parse_spec(WHOLE.replace("formats: [csv, coco]", f'when: "{share}"'))
+
+
 def test_labels_may_be_names_alone():
     spec = parse_spec("title: a\nimages: {folder: x}\nlabels: [cat, dog]\nlabeler: a@b.c\n")
     assert spec.schema_of_labels().names == ("cat", "dog")

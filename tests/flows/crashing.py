@@ -78,6 +78,7 @@ def worker(
     _watch_renames(renames)
     _watch_commits(commits)
     from labelwright.campaigns.spec import CampaignSpec
+    from labelwright.flows.deliver_campaign import deliver_campaign
     from labelwright.flows.export_campaign import export_campaign
     from labelwright.flows.finish_campaign import finish_campaign
     from labelwright.flows.launch_campaign import launch_campaign
@@ -88,6 +89,7 @@ def worker(
         "launch": lambda spec: launch_campaign(CampaignSpec.model_validate(spec)),
         "finish": finish_campaign,
         "export": export_campaign,
+        "deliver": deliver_campaign,
         "sweep": sweep_campaigns,
     }
     try:

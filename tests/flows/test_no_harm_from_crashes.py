@@ -44,6 +44,8 @@ class Course:
     counts: dict[str, int] | None = None
     by_sweep: bool = False
     """Whether a sweep finishes and exports the campaign, as it does unattended."""
+    labeled: int | None = None
+    """How many images are labeled; then those are delivered while the campaign goes on. None: all of them."""
 
     def run(self) -> dict[str, Any]:
         """Go through all flows; a killed one is run again. Answers the final state."""
@@ -60,7 +62,9 @@ class Course:
     def end(self) -> dict[str, Any]:
         """From the labels to the datasets. Answers the final state."""
         with self._service() as url:
-            if self.by_sweep:
+            if self.labeled is not None:
+                self._do("deliver", (TITLE, True))
+            elif self.by_sweep:
                 self._do("sweep", ())
             else:
                 self._do("finish", (TITLE,))
@@ -126,7 +130,7 @@ class Course:
         assert access is not None
         assert access.secret is not None, "the labeler cannot work without the secret"
         campaigns = self._get(url, "/campaigns")["campaigns"]
-        partner.label(f"{self.proxy.url}/api/v1", campaigns[0]["campaign_id"], access)
+        partner.label(f"{self.proxy.url}/api/v1", campaigns[0]["campaign_id"], access, self.labeled)
 
     def _get(self, url: str, path: str) -> Any:
         admin = json.loads((self.home / "service" / "admin.json").read_text())
@@ -348,3 +352,32 @@ def test_a_sweep_that_dies_at_any_effect_is_made_up_for_by_the_next_one(
     for number in range(first_number, swept.counts[kind] + 1, shares):
         event_ids |= check(Moment(kind, number, when), swept, by_sweep=True)
     check_events(f"{prefect_server.url}/api", event_ids)
+
+
+@pytest.mark.slow
+def test_a_partial_delivery_that_dies_at_any_effect_is_made_up_for_by_the_next(course):
+    """Requests that change something, renames and commits of the ledger; the campaign stays with its labelers."""
+    first = course()
+    first.labeled = 3
+    first.launch()
+    launched = dict(first.counts)
+    kept = first.home.with_name("partly-labeled")
+    shutil.copytree(first.home, kept)
+    expected = end_of(first)
+    assert expected.state["campaigns"][0]["status"] == "active"
+    moments = [
+        Moment(kind, number, "before")
+        for kind in ("request", "rename", "commit")
+        for number in range(launched[kind] + 1, expected.counts[kind] + 1)
+    ]
+    assert len(moments) > 20
+    for moment in moments:
+        outcome = course(moment)
+        outcome.labeled = 3
+        shutil.copytree(kept, outcome.home)
+        outcome.counts = dict(launched)
+        state = outcome.end()
+        assert outcome.died, f"nobody was killed {moment}"
+        for part, value in expected.state.items():
+            assert state[part] == value, f"{part} differ after a kill {moment}"
+        shutil.rmtree(outcome.home)

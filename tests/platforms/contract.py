@@ -16,12 +16,14 @@ import io
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
 from PIL import Image as Pillow
 
+from labelwright.datasets import Reason, Spool, StockedImage, check_delivery
 from labelwright.domain import Annotation, Box, Image, ImageState, Label, LabeledImage, LabelSchema, Polygon, Size
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
@@ -219,6 +221,17 @@ def all_labels(platform: Platform, campaign: str) -> list[LabeledImage]:
     raise AssertionError("the pages do not end")
 
 
+def spool_labels(spool: Spool, job: Job) -> None:
+    """Reads all pages of labels into the spool, under the names of the manifest."""
+    cursor, number = None, 0
+    while number == 0 or cursor is not None:
+        number += 1
+        page = job.platform.read_labels(job.campaign.id, cursor)
+        images = [replace(image, name=job.properties[image.remote_id][0]) for image in page.images]
+        spool.put_page(number, images, left_out=page.left_out, excluded=page.excluded)
+        cursor = page.next
+
+
 class ContractSuite:
     """Base of all test classes."""
 
@@ -323,6 +336,34 @@ class PlatformContract(ContractSuite):
         harness.label(job.campaign, job.access, {job.images[1]: []})
         labeled = all_labels(job.platform, job.campaign.id)
         assert [(image.remote_id, image.annotations) for image in labeled] == [(job.images[1], ())]
+
+    def test_a_delivery_and_its_list_are_the_whole_campaign(self, harness: Harness, tmp_path: Path) -> None:
+        job = make_job(harness, active=True)
+        stock = [
+            StockedImage(position, name, Size(width, height), "0" * 64, remote_id=id)
+            for position, (id, (name, width, height)) in enumerate(job.properties.items(), 1)
+        ]
+        for labeled, objects in enumerate(([harness.annotations[0]], [], [harness.annotations[0]]), 1):
+            before = job.platform.read_campaign(job.campaign.id)
+            harness.label(job.campaign, job.access, {job.images[labeled - 1]: objects})
+            spool = Spool(tmp_path / f"{labeled}")
+            spool_labels(spool, job)
+            remote = job.platform.read_campaign(job.campaign.id)
+            delivery = check_delivery(
+                spool.delivered(stock),
+                harness.labels,
+                accept_partial=True,
+                expected_images=len(stock),
+                expected_done=remote.done,
+                earlier_done=before.done,
+                labeling_open=remote.state is RemoteState.ACTIVE,
+            )
+            assert (delivery.delivered, len(delivery.listed)) == (labeled, len(stock) - labeled)
+            assert {image.reason for image in delivery.listed} <= {Reason.NOT_LABELED}
+            taken = spool.delivered(stock, without=delivery.names)
+            names = [image.name for batch in taken.batches() for image in batch.images]
+            assert sorted([*names, *delivery.names]) == sorted(image.name for image in stock)
+            assert delivery.empty == (1 if labeled > 1 else 0), "looked, nothing here"
 
 
 class ImageSetContract(ContractSuite):

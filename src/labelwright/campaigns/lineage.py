@@ -105,10 +105,11 @@ def _excluded(ledger: Ledger, settings: Settings, title: str, name: str) -> str:
 
 
 def _holds(dataset: Mapping[str, Any], name: str) -> bool:
-    """Whether the image is in a version: false when a readable receipt lists it as excluded."""
+    """Whether the image is in a version: false when a readable receipt lists it as excluded or not delivered."""
     try:
         receipt = json.loads((Path(dataset["location"]) / "receipt.json").read_text(encoding="utf-8"))
-        return all(image["image"] != name for image in receipt["excluded"]["images"])
+        listed = [*receipt["excluded"]["images"], *receipt.get("delivery", {}).get("listed", ())]
+        return all(image["image"] != name for image in listed)
     except (OSError, ValueError, KeyError, TypeError):
         return True
 

@@ -192,6 +192,11 @@ def _in_own_time_zone(moment: datetime, info: ValidationInfo) -> datetime:
     return in_zone(moment, time_zone(name) if name and moment.tzinfo is None else None)
 
 
+def _percent(value: Any) -> Any:
+    """The number of "80 %"; other values are left to the validation."""
+    return value.removesuffix("%").strip() if isinstance(value, str) else value
+
+
 class SplitInto(_Group):
     """Percentages of images. Each image is assigned by its hash, so that it stays in its split later."""
 
@@ -226,6 +231,23 @@ class ExportTo(_Group):
     )
     engine: Literal["sdk_v2", "sdk_v1"] = Field("sdk_v2", title="Engine", description="For azure_ml: which SDK.")
     split: SplitInto | None = Field(None, title="Split", description="Also write files for training, validation, test.")
+    partial: bool = Field(
+        False,
+        title="Partial",
+        description="Deliver what is labeled and valid, and list every other image with its reason.",
+    )
+    when: Annotated[float, BeforeValidator(_percent)] | None = Field(
+        None,
+        gt=0,
+        le=100,
+        title="Deliver early",
+        description="Percentage of labeled images, such as 80 %, at which a first partial delivery is made.",
+    )
+
+    @property
+    def accepts_partial(self) -> bool:
+        """Whether images that are not labeled or not valid are left out, instead of stopping the delivery."""
+        return self.partial or self.when is not None
 
     @model_validator(mode="after")
     def _registrable(self) -> ExportTo:

@@ -1,4 +1,4 @@
-"""Commands for campaigns: plan, launch, check, decide, finish and export."""
+"""Commands for campaigns: plan, launch, check, decide, finish, export and deliver."""
 
 from __future__ import annotations
 
@@ -107,6 +107,28 @@ def export(title: Title, as_json: AsJson = False) -> None:
         export_campaign(title)
 
     in_prefect(start_export)
+    show_result(title, as_json)
+
+
+def deliver(
+    title: Title,
+    accept_partial: Annotated[
+        bool, typer.Option("--accept-partial", help="Deliver what is ready, and list every other image.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Register what is labeled and valid now as a version of the datasets, also while labelers are at work."""
+    from .in_prefect import in_prefect, show_result
+    from .preflight import check_launched
+
+    check_launched(title)
+
+    def start_delivery() -> None:
+        from labelwright.flows.deliver_campaign import deliver_campaign
+
+        deliver_campaign(title, accept_partial=accept_partial)
+
+    in_prefect(start_delivery)
     show_result(title, as_json)
 
 

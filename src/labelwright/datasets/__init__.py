@@ -2,6 +2,7 @@
 
 from labelwright.domain.spreadsheets import defuse, undefuse
 
+from .delivery import Delivery, ListedImage, Reason
 from .names import file_stem, title_of
 from .readers.labels_csv import read_labels_csv
 from .receipts import dataset_receipt
@@ -10,7 +11,7 @@ from .spool.batch import Batch, Delivered, ManifestImages, StockedImage
 from .spool.page_file import SpoolDamaged
 from .spool.spool import Spool, SpooledLabels
 from .statistics import Statistics, count
-from .validation import Finding, ValidationFailed, ValidationPassed, validate_labels
+from .validation import Finding, NotReady, ValidationFailed, ValidationPassed, check_delivery, validate_labels
 from .writers.formats import Export, FileFormat, FileWriter, FolderFormat, FolderWriter, Format
 from .writers.registry import FORMATS, UnknownFormat, campaign_formats, output_names
 from .writers.writing import NotDelivered, write_file, write_many
@@ -19,6 +20,7 @@ __all__ = [
     "FORMATS",
     "Batch",
     "Delivered",
+    "Delivery",
     "Export",
     "FileFormat",
     "FileWriter",
@@ -26,8 +28,11 @@ __all__ = [
     "FolderFormat",
     "FolderWriter",
     "Format",
+    "ListedImage",
     "ManifestImages",
     "NotDelivered",
+    "NotReady",
+    "Reason",
     "Split",
     "Spool",
     "SpoolDamaged",
@@ -38,6 +43,7 @@ __all__ = [
     "ValidationFailed",
     "ValidationPassed",
     "campaign_formats",
+    "check_delivery",
     "count",
     "dataset_receipt",
     "defuse",

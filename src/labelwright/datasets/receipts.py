@@ -10,6 +10,7 @@ from typing import Any
 
 from labelwright.domain import ExcludedImage, LeftOutCounts
 
+from .delivery import Delivery
 from .spool.batch import StockedImage
 from .statistics import Statistics
 
@@ -26,13 +27,15 @@ def dataset_receipt(
     images_manifest: Path | None = None,
     left_out: LeftOutCounts | None = None,
     excluded: Iterable[ExcludedImage] = (),
+    delivery: Delivery | None = None,
 ) -> dict[str, Any]:
     """A receipt for a store: campaign, platform, image hashes, label counts, code version. The store adds the time.
 
     Up to 1,000 images are listed with their SHA-256; of more, the count and the name and SHA-256 of the manifest file
     that lists them, or a SHA-256 over all hashes in their order when there is no such file. `stock` holds the images of
     the dataset; of those that are excluded the receipt says how many there are in each state, and lists up to 1,000.
-    `left_out` are the counts of shapes that are dropped or changed.
+    `left_out` are the counts of shapes that are dropped or changed. `delivery` has the images of the campaign that are
+    not in the dataset, with the reason of each: the receipt has the counts by reason, and lists up to 1,000.
     """
     hashes: dict[str, str] = {}
     count, digest_of_hashes = 0, hashlib.sha256()
@@ -48,11 +51,13 @@ def dataset_receipt(
         with images_manifest.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         images["manifest"] = {"file": images_manifest.name, "sha256": digest}
+    decision = {} if delivery is None else {"delivery": delivery.to_dict(_LISTED)}
     return {
         "campaign": dict(campaign),
         "platform": platform,
         "images": images,
         "excluded": _excluded(excluded),
+        **decision,
         "labels": statistics.to_dict(),
         "left_out": (left_out or LeftOutCounts()).to_dict(),
         "code_version": code_version,

@@ -35,7 +35,8 @@ MOVES: dict[State, frozenset[State]] = {
     _S.UPLOADING: frozenset({_S.CREATED, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.CREATED: frozenset({_S.ACTIVE, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.ACTIVE: frozenset({_S.COMPLETED, _S.REOPENED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
-    _S.COMPLETED: frozenset({_S.FINISHED, _S.REOPENED, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
+    # Exported without being closed on the platform: a partial delivery, whose other images may still be corrected.
+    _S.COMPLETED: frozenset({_S.FINISHED, _S.EXPORTED, _S.REOPENED, _S.CANCELLED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.REOPENED: frozenset({_S.COMPLETED, _S.CANCELLED, _S.NEEDS_ATTENTION}),
     _S.FINISHED: frozenset({_S.EXPORTED, _S.REOPENED, _S.NEEDS_ATTENTION, _S.PAUSED}),
     _S.EXPORTED: frozenset({_S.REOPENED}),
@@ -57,6 +58,8 @@ class Work(StrEnum):
 
     LAUNCH = "launch"
     FINISH = "finish"
+    DELIVER = "deliver"
+    """A partial delivery while labelers are at work."""
 
 
 WORK: dict[State, Work] = {

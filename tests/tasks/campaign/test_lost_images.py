@@ -19,7 +19,7 @@ from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.campaign.summary import summary
 from labelwright.tasks.campaign.waiting import wait_for_labels
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.export.labels import check_labels
+from labelwright.tasks.export.checks import check_labels
 from labelwright.tasks.sweep.refresh import refresh_batch
 from tests.platforms.contract import to_send
 from tests.platforms.shelf import ENTRY, STORES, Kept, Store

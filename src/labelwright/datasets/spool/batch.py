@@ -78,7 +78,7 @@ class Batch:
     counts: list[int]
     """How many of the objects belong to each image."""
     names: Sequence[str]
-    """The labels of the whole delivery; `codes` are indices into it."""
+    """Labels of the delivery, more than those of this batch alone; `codes` are indices into it."""
     codes: Codes
     confidences: Floats
     corners: Floats
@@ -90,7 +90,7 @@ class Batch:
     missing: list[StockedImage]
     """Images of the manifest between these that were not delivered, without a reason."""
     excluded: list[StockedImage] = field(default_factory=list)
-    """Images of the manifest between these that are excluded: skipped, rejected or deleted."""
+    """Images of the manifest between these that are excluded: skipped, rejected, deleted, or left out of a delivery."""
     provenance: ProvenanceColumns | None = None
     """Who labeled the objects and when; None where nothing is known of any of them."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import accumulate, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -112,9 +112,12 @@ class Spool:
         for number in self.pages():
             yield from excluded_images(self._path(number))
 
-    def delivered(self, stock: ManifestImages) -> SpooledLabels:
-        """The labels joined with the manifest, in its order. Reads the names of all pages now."""
-        return SpooledLabels([self._path(number) for number in self.pages()], stock)
+    def delivered(self, stock: ManifestImages, *, without: Collection[str] = frozenset()) -> SpooledLabels:
+        """The labels joined with the manifest, in its order. Reads the names of all pages now.
+
+        `without` are images that a delivery does not take, labeled or not: they count as excluded.
+        """
+        return SpooledLabels([self._path(number) for number in self.pages()], stock, without)
 
     def _path(self, number: int) -> Path:
         return self.folder / f"page-{number:06d}.labels"
@@ -123,11 +126,12 @@ class Spool:
 class SpooledLabels:
     """Labels of a spool in the order of a manifest. In memory: a name and a few numbers per image, and one batch."""
 
-    def __init__(self, pages: list[Path], stock: ManifestImages) -> None:
+    def __init__(self, pages: list[Path], stock: ManifestImages, without: Collection[str] = frozenset()) -> None:
         if iter(stock) is stock:
             raise TypeError("the stock is read more than once: give a list or an object with __iter__, not a generator")
         self._pages = pages
         self._stock = stock
+        self._without = without
         self._page_of, self._counts, self._objects = array("L"), array("Q"), array("Q")
         self._extras, self._extra_lengths = array("Q"), array("Q")
         self._sizes: list[tuple[int, int]] = []
@@ -147,6 +151,8 @@ class SpooledLabels:
         index = read_index(path)
         names = index["names"]
         for number, name in enumerate(names, len(self._counts)):
+            if name in self._without:
+                continue
             if name in self._index:
                 self._repeated[name] = None
             self._index[name] = number
@@ -217,11 +223,15 @@ class SpooledLabels:
         excluded: list[StockedImage] = []
         if -1 in entries:
             absent = [image for image, entry in zip(images, entries, strict=True) if entry < 0]
-            missing = [image for image in absent if image.name not in self._excluded]
-            excluded = [image for image in absent if image.name in self._excluded]
+            missing = [image for image in absent if not self._is_left_out(image.name)]
+            excluded = [image for image in absent if self._is_left_out(image.name)]
             images = [image for image, entry in zip(images, entries, strict=True) if entry >= 0]
             entries = [entry for entry in entries if entry >= 0]
         codes, objects = self._read_objects(entries, files)
+        names: tuple[str, ...] = tuple(self._labels)
+        if self._without:  # labels of images that are left out may be in no schema, and writers refuse those
+            used, codes = np.unique(codes, return_inverse=True)
+            names = tuple(names[code] for code in used.tolist())
         counts = [self._counts[entry] for entry in entries]
         drawings, tags = self._read_extras(entries, counts, files)
         return Batch(
@@ -229,7 +239,7 @@ class SpooledLabels:
             sizes=[self._sizes[entry] for entry in entries],
             remote_ids=[self._remote_ids[entry] for entry in entries],
             counts=counts,
-            names=tuple(self._labels),
+            names=names,
             codes=codes,
             confidences=objects[:, 1],
             corners=objects[:, 2:],
@@ -239,6 +249,9 @@ class SpooledLabels:
             excluded=excluded,
             provenance=self._read_provenance(entries, files) if self._provenance else None,
         )
+
+    def _is_left_out(self, name: str) -> bool:
+        return name in self._excluded or name in self._without
 
     def _read_objects(self, entries: list[int], files: _OpenPages) -> tuple[Codes, Floats]:
         """The objects of the images at `entries`, by one read for each run of neighbours in a page."""
