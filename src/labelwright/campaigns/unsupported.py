@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from labelwright.domain import Attribute, Geometry, Label, LabelSchema
+from labelwright.domain import Geometry, Label, LabelSchema
 from labelwright.ledger import CampaignRecord
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.label_support import LabelSupport
@@ -84,7 +84,7 @@ def _attribute_losses(platform: str, support: LabelSupport, label: Label, _schem
             yield f"{where} has no attributes with free text. List its values"
         if attribute.default is not None and not support.attribute_defaults:
             yield f"{where} fills in no default. Remove 'default: {attribute.default}'"
-        if _is_required(attribute) and not support.required_attributes:
+        if attribute.required and not support.required_attributes:
             yield f"{where} cannot require an answer. Remove 'required: true'"
 
 
@@ -110,8 +110,3 @@ def _display_losses(platform: str, support: LabelSupport, label: Label, _schema:
             f": {platform} shows one name of a label. Remove its translations, and name the label in the language of "
             "its labelers"
         )
-
-
-def _is_required(attribute: Attribute) -> bool:
-    """Whether labelers have to answer; False for attributes of a version without required answers."""
-    return bool(getattr(attribute, "required", False))

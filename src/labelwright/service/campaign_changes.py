@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import update
+from sqlalchemy import Row, update
 
 from labelwright.domain import InvalidSchema, Label, LabelSchema
 
@@ -16,6 +16,7 @@ from .admin_file import KeyPair
 from .api.errors import Conflict, Invalid
 from .campaigns import campaign_json, find_campaign
 from .database import Database, campaigns
+from .label_schema import LabelFields, check_schema, named_label
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Change:
     label_translations: Mapping[str, Mapping[str, str]] | None = None
     labeler_email: str | None = None
     metadata: str | None = None
+    label_schema: Sequence[LabelFields] | None = None
 
 
 class CampaignChanges:
@@ -37,8 +39,9 @@ class CampaignChanges:
     def apply(self, campaign: int, change: Change) -> dict[str, Any]:
         """Applies a change as a whole. Idempotent. Returns the campaign, with the access of another labeler.
 
-        Raises Conflict for a label that would be missing afterwards, and for a finished campaign.
+        Raises Conflict for a label, geometry or attribute that would be missing afterwards, or a finished campaign.
         """
+        change = _with_names(change)
         pair: KeyPair | None = None
         with self._database.write() as connection:
             row = find_campaign(connection, campaign)
@@ -46,6 +49,9 @@ class CampaignChanges:
             values: dict[str, Any] = {}
             if change.labels is not None:
                 values["labels"] = _dumped(_checked_labels(existing, change.labels))
+            schema = _changed_schema(row, change)
+            if schema is not None:
+                values["label_schema"] = _dumped(schema)
             if change.instructions is not None:
                 values["instructions"] = change.instructions or None
             if change.label_translations is not None:
@@ -65,6 +71,57 @@ class CampaignChanges:
                 connection.execute(changed.values(**values, revision=row.revision + 1))
             body = campaign_json(find_campaign(connection, campaign))
         return body | ({"access_token": {"apikey": pair.key, "apisecret": pair.secret}} if pair else {})
+
+
+def _with_names(change: Change) -> Change:
+    """Adds the names and translations of a change's schema. Raises Invalid if its labels are other ones."""
+    if change.label_schema is None:
+        return change
+    check_schema(change.label_schema)
+    names = [label["name"] for label in change.label_schema]
+    if change.labels is not None and list(change.labels) != names:
+        raise Invalid("labels are not the names of label_schema in the same order: leave labels out, or send the same")
+    translations = {label["name"]: label["translations"] for label in change.label_schema if label["translations"]}
+    return replace(change, labels=names, label_translations=change.label_translations or translations)
+
+
+def _changed_schema(row: Row[Any], change: Change) -> list[LabelFields] | None:
+    """Returns the campaign's schema after the change; None when it has none, or stays as it is.
+
+    Labels that are known by their names only take every geometry. Raises Conflict when objects that exist would be
+    refused.
+    """
+    schema = json.loads(row.label_schema) if row.label_schema is not None else None
+    before: dict[str, LabelFields] = {label["name"]: label for label in schema or ()}
+    if change.label_schema is not None:
+        before = before or {name: named_label(name) for name in json.loads(row.labels or "[]")}
+        for label in change.label_schema:
+            if label["name"] in before:
+                _refuse_narrower(before[label["name"]], label)
+        return list(change.label_schema)
+    if schema is None:
+        return None
+    labels = [before.get(name) or named_label(name) for name in change.labels or before]
+    if change.label_translations is None:
+        return labels
+    return [{**label, "translations": change.label_translations.get(label["name"], {})} for label in labels]
+
+
+def _refuse_narrower(before: LabelFields, after: LabelFields) -> None:
+    """Raises Conflict when a label would forbid what it allowed."""
+    name, geometry = after["name"], after["geometry"]
+    if geometry not in (before["geometry"], "any"):
+        raise Conflict(
+            f"label '{name}' takes {before['geometry']}: it can be widened to any, and not become {geometry}",
+            details={"label": name},
+        )
+    kept = {attribute["name"]: attribute for attribute in after["attributes"]}
+    for attribute in before["attributes"]:
+        values = kept.get(attribute["name"], {}).get("values")
+        narrower = values is None or (values and not (attribute["values"] and set(attribute["values"]) <= set(values)))
+        if narrower:
+            message = f"attribute '{attribute['name']}' of label '{name}' and its values can be added to, not removed"
+            raise Conflict(message, details={"label": name, "attribute": attribute["name"]})
 
 
 def _checked_labels(existing: list[str] | None, labels: Sequence[str]) -> list[str]:

@@ -20,6 +20,11 @@ _ATTRIBUTE_TEXT = 2_000
 """Characters of an attribute's value."""
 
 
+def named_label(name: str) -> LabelFields:
+    """A label of which only the name is known: it takes every geometry."""
+    return {"name": name, "geometry": "any", "color": None, "parent": None, "attributes": [], "translations": {}}
+
+
 def check_schema(labels: Sequence[LabelFields]) -> None:
     """Raises Invalid when the schema contradicts itself."""
     try:

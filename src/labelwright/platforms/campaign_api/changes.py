@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+from labelwright.domain import LabelSchema
 from labelwright.platforms.errors import PlatformRefused
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import CampaignOrder, LabelerAccess
 
 from .models import access_from
+from .schema import FEATURE, schema_json
 
 
 def change_campaign(platform: str, http: Http, path: str, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
@@ -44,6 +46,14 @@ def _details(order: CampaignOrder, current: dict[str, Any]) -> dict[str, Any]:
     }
     if order.metadata:
         details["metadata"] = dict(order.metadata)
-    if "labels" in current:  # without, the campaign takes any label
+    if FEATURE in current:
+        details[FEATURE] = schema_json(_in_order(order.labels, existing))
+    elif "labels" in current:  # without, the campaign takes any label
         details["labels"] = [*existing, *(name for name in order.labels.names if name not in existing)]
     return details
+
+
+def _in_order(schema: LabelSchema, existing: list[str]) -> LabelSchema:
+    """The schema with the labels that exist first, in their order, so that keys of labels stay the same."""
+    known = [schema[name] for name in existing if name in schema]
+    return LabelSchema((*known, *(label for label in schema if label.name not in existing)))

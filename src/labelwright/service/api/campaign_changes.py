@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response
 from labelwright.service.access import EMAIL, checked_email
 from labelwright.service.campaign_changes import CampaignChanges, Change
 
-from .models import AccessToken, Campaign, Metadata, Title, _Body
+from .models import AccessToken, Campaign, LabelFields, Metadata, Title, _Body
 
 
 class CampaignDetails(_Body):
@@ -25,6 +25,7 @@ class CampaignDetails(_Body):
     label_translations: dict[Title, dict[Title, Title]] | None = None
     labeler_email: Annotated[str, Field(max_length=254, pattern=EMAIL)] | None = None
     metadata: Metadata = None
+    label_schema: Annotated[list[LabelFields], Field(min_length=1, max_length=10_000)] | None = None
 
 
 class ChangedCampaign(Campaign):
@@ -45,7 +46,10 @@ def change_routes(
         tags=["campaigns"],
     )
     def change_details(campaign: Annotated[int, PathParameter(ge=1, lt=2**63)], details: CampaignDetails) -> Response:
-        """Adds labels, and changes instructions, translations, metadata and the labeler. Labels are never removed."""
+        """Adds labels, widens geometries, and changes colours, instructions, translations, metadata and the labeler.
+
+        Labels, attributes and their values are never removed.
+        """
         email, metadata = details.labeler_email, details.metadata
         change = Change(
             details.labels,
@@ -53,6 +57,7 @@ def change_routes(
             details.label_translations,
             None if email is None else checked_email(email),
             None if metadata is None else json.dumps(metadata, ensure_ascii=False),
+            None if details.label_schema is None else [label.model_dump() for label in details.label_schema],
         )
         return JSONResponse(changes.apply(campaign, change))
 
