@@ -36,7 +36,7 @@ from labelwright.datasets.spool.columns import interleave, lists, numbers, take
 from labelwright.domain import Geometry, LabelSchema, Size
 
 from .formats import Export, FileFormat, FileWriter
-from .provenance import ProvenanceTexts, json_members
+from .provenance import ProvenanceTexts, json_member
 
 if TYPE_CHECKING:
     from labelwright.datasets.spool.batch import Floats
@@ -78,7 +78,7 @@ class _Extras:
     """The members of objects beyond what AutoML reads: confidence, attributes, provenance."""
 
     def __init__(self) -> None:
-        self._provenance = ProvenanceTexts(json_members)
+        self._provenance = ProvenanceTexts(json_member)
 
     def of_batch(self, batch: Batch) -> list[bytes] | None:
         """Of every object, with a comma in front of each member; None when no object has any."""

@@ -25,7 +25,7 @@ from labelwright.datasets.spool.columns import interleave, numbers, repeat_by_co
 from labelwright.domain import LabelSchema
 
 from .formats import FileFormat
-from .provenance import ProvenanceTexts, json_members, json_object
+from .provenance import ProvenanceTexts, json_member, json_object
 
 if TYPE_CHECKING:
     from labelwright.datasets.spool.batch import Floats
@@ -44,7 +44,7 @@ class Coco:
         self._ids = {name: number for number, name in enumerate(schema.names, 1)}
         self._images = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
         self._written = 0
-        self._provenance = ProvenanceTexts(json_members)
+        self._provenance = ProvenanceTexts(json_member)
 
     def head(self) -> bytes:
         categories: list[dict[str, Any]] = [

@@ -18,7 +18,7 @@ from labelwright.datasets.spool.columns import interleave, rows, take
 from labelwright.domain.spreadsheets import LABEL_COLUMNS, csv_cell, csv_cells
 
 from .formats import FileFormat
-from .provenance import NAMES, ProvenanceTexts, Values
+from .provenance import NAMES, ProvenanceTexts
 
 COLUMNS = (*LABEL_COLUMNS, "attributes", *NAMES)
 _UNKNOWN = b",,,\r\n"
@@ -31,7 +31,7 @@ _BOX = b",,"
 class LabelsCsv:
     def __init__(self) -> None:
         self._label_cells: dict[str, bytes] = {}
-        self._provenance = ProvenanceTexts(_provenance_cells)
+        self._provenance = ProvenanceTexts(_cell, b"\r\n")
 
     def head(self) -> bytes:
         return ",".join(COLUMNS).encode() + b"\r\n"
@@ -94,8 +94,8 @@ def _attributes(attributes: Mapping[str, str] | None) -> bytes:
     return csv_cell(orjson.dumps(attributes).decode()) if attributes else b""
 
 
-def _provenance_cells(values: Values) -> bytes:
-    return b"".join(b"," + csv_cell(value) for value in values) + b"\r\n"
+def _cell(_: str, value: str) -> bytes:
+    return b"," + csv_cell(value)
 
 
 LABELS_CSV = FileFormat("_labels{part}.csv", lambda _: LabelsCsv(), "csv")

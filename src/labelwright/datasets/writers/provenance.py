@@ -2,78 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
+import numpy as np
 import orjson
 
 from labelwright.datasets.spool.batch import Batch
-from labelwright.datasets.spool.provenance import NO_TIME, ORIGINS, moment_of
+from labelwright.datasets.spool.columns import take
+from labelwright.datasets.spool.provenance import ORIGINS
 from labelwright.domain import UNKNOWN, Provenance
 
-NAMES = ("labeler", "labeled_at", "origin")
-"""Columns or keys, in this order. `labeled_at` is in UTC: 2026-11-29T12:00:00Z."""
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-Values = tuple[str, str, str]
-"""A text for each of NAMES; empty where it is not known."""
+NAMES = LABELER, LABELED_AT, ORIGIN = "labeler", "labeled_at", "origin"
+"""Columns or keys, in this order. `labeled_at` is in UTC: 2026-11-29T12:00:00Z."""
 
 
 class ProvenanceTexts:
-    """Formats the provenance of objects. Each different one is formatted once."""
+    """Formats the provenance of objects: for each of NAMES a text made by `format_value`, which gets an empty text for
+    what is not known; then `closing`."""
 
-    def __init__(self, format_values: Callable[[Values], bytes]) -> None:
-        self._format = format_values
-        self._texts: dict[tuple[int, int, int], bytes] = {}
+    def __init__(self, format_value: Callable[[str, str], bytes], closing: bytes = b"") -> None:
+        self._format = format_value
+        self._closing = closing
+        self._labelers: list[bytes] = []
+        self._origins = [self._origin(origin.value) for origin in ORIGINS]
 
     def of_batch(self, batch: Batch) -> list[bytes] | None:
         """The text of every object; None when nothing is known of any of them."""
         columns = batch.provenance
         if columns is None:
             return None
-        keys = zip(
-            columns.rows["labeler"].tolist(), columns.labeled_at.tolist(), columns.rows["origin"].tolist(), strict=True
-        )
-        texts = self._texts
-        formatted = []
-        for key in keys:
-            text = texts.get(key)
-            if text is None:
-                text = texts[key] = self._format(_values(*key, columns.labelers))
-            formatted.append(text)
-        return formatted
+        self._labelers += [self._format(LABELER, name) for name in columns.labelers[len(self._labelers) :]]
+        # What is not known is -1: the last element.
+        labelers = take([*self._labelers, self._format(LABELER, "")], columns.rows["labeler"])
+        origins = take([*self._origins, self._origin("")], columns.rows["origin"])
+        moments, numbers = np.unique(columns.labeled_at, return_inverse=True)
+        times = take([self._format(LABELED_AT, text) for text in _times(moments)], numbers)
+        return [labeler + time + origin for labeler, time, origin in zip(labelers, times, origins, strict=True)]
 
     def of(self, provenance: Provenance) -> bytes:
-        """The text of one object or tag; empty values when nothing is known."""
-        return self._format(
-            (
-                provenance.labeler or "",
-                _time(provenance.labeled_at),
-                provenance.origin.value if provenance.origin else "",
-            )
-        )
+        """The text of one object or tag."""
+        labeler, time = provenance.labeler or "", _time(provenance.labeled_at)
+        origin = provenance.origin.value if provenance.origin else ""
+        return self._format(LABELER, labeler) + self._format(LABELED_AT, time) + self._origin(origin)
+
+    def _origin(self, origin: str) -> bytes:
+        return self._format(ORIGIN, origin) + self._closing
 
 
-def _values(labeler: int, labeled_at: int, origin: int, labelers: Sequence[str]) -> Values:
-    return (
-        "" if labeler < 0 else labelers[labeler],
-        "" if labeled_at == NO_TIME else _time(moment_of(labeled_at)),
-        "" if origin < 0 else ORIGINS[origin].value,
-    )
+def _times(moments: NDArray[np.int64]) -> list[str]:
+    """Texts of microseconds since 1970, as `_time` writes them."""
+    texts = np.datetime_as_string(moments.astype("datetime64[us]")).tolist()  # NO_TIME is NaT there
+    return ["" if text == "NaT" else text.removesuffix(".000000") + "Z" for text in texts]
 
 
 def _time(moment: datetime | None) -> str:
     return "" if moment is None else moment.isoformat().replace("+00:00", "Z")
 
 
-def json_members(values: Values) -> bytes:
-    """The members of a JSON object, each with a comma in front; those that are not known are left out."""
-    return b"".join(
-        b',"%b":%b' % (name.encode(), orjson.dumps(value)) for name, value in zip(NAMES, values, strict=True) if value
-    )
+def json_member(name: str, value: str) -> bytes:
+    """A member of a JSON object with a comma in front; nothing for what is not known."""
+    return b',"%b":%b' % (name.encode(), orjson.dumps(value)) if value else b""
 
 
 def json_object(provenance: Provenance) -> dict[str, str]:
-    """The same for one object or tag."""
+    """The members of one object or tag."""
     if provenance is UNKNOWN:
         return {}
-    return dict(orjson.loads(b"{" + ProvenanceTexts(json_members).of(provenance)[1:] + b"}"))
+    origin = provenance.origin.value if provenance.origin else ""
+    values = zip(NAMES, (provenance.labeler or "", _time(provenance.labeled_at), origin), strict=True)
+    return {name: value for name, value in values if value}
