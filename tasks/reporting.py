@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import re
+import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from hashlib import sha256
 from typing import Any
 
@@ -15,6 +16,8 @@ from prefect.context import FlowRunContext, TaskRunContext
 from prefect.exceptions import PrefectException
 from prefect.logging import get_logger, get_run_logger
 from prefect.logging.loggers import LoggingAdapter
+
+from labelwright.campaigns.outlook import in_words
 
 Watcher = Callable[[str, str, int, int], None]
 """Called with the campaign's title, the kind of work, and how many of how many are done."""
@@ -48,6 +51,20 @@ def announce(text: str) -> None:
     log().info("%s", text)
     for listener in _listeners:
         listener(text)
+
+
+class LongWait:
+    """Announces a wait once, when it has lasted some seconds."""
+
+    def __init__(self, waiting_for: str, at_most: float, announced_after: float = 10.0) -> None:
+        self._text = f"waiting until {waiting_for}, for at most {in_words(timedelta(seconds=at_most))}"
+        self._due: float | None = time.monotonic() + announced_after
+
+    def check(self) -> None:
+        """Announce the wait when it is due. Call it in every round of the wait."""
+        if self._due is not None and time.monotonic() >= self._due:
+            self._due = None
+            announce(self._text)
 
 
 def in_a_run() -> bool:

@@ -18,7 +18,7 @@ from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
 from labelwright.settings import Settings
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.reporting import log, publish_progress
+from labelwright.tasks.reporting import LongWait, log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
 from .image_checks import FilesLeftOut, report_rejects
@@ -142,6 +142,7 @@ def wait_for_batch(title: str, batch: int) -> str:
     context = CampaignContext(title)
     platform = context.require_capability(TakesImages)
     end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
+    wait = LongWait(f"{context.platform.name} has processed a batch of {title}", context.settings.sealing_deadline)
     while (status := platform.read_batch(context.remote_id, batch)).state is SetState.FINISHING:
         if time.monotonic() > end:
             raise PlatformUnavailable(
@@ -150,6 +151,7 @@ def wait_for_batch(title: str, batch: int) -> str:
                 message="it is still processing them",
                 advice="Run again to wait on.",
             )
+        wait.check()
         time.sleep(pause)
         pause = min(pause * 1.5, 15)
     for name, reason in status.rejected:

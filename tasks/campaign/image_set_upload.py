@@ -14,7 +14,7 @@ from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.reporting import log, publish_progress, report_progress
+from labelwright.tasks.reporting import LongWait, log, publish_progress, report_progress
 from labelwright.tasks.retries import RETRY_POLICY
 
 from .image_checks import FilesLeftOut, report_rejects
@@ -170,7 +170,9 @@ def wait_for_image_set(title: str) -> None:
     context = CampaignContext(title)
     platform = context.require_capability(KeepsImageSets)
     end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
+    wait = LongWait(f"{context.platform.name} has processed the images of {title}", context.settings.sealing_deadline)
     while True:
+        wait.check()
         image_set = platform.read_image_set(context.image_set)
         if image_set.state is SetState.FINISHED:
             return

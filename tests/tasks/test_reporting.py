@@ -5,7 +5,17 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from labelwright.tasks.reporting import artifact_key, log, publish_progress, report_progress, unwatch, watch
+from labelwright.tasks.reporting import (
+    LongWait,
+    artifact_key,
+    listen,
+    log,
+    publish_progress,
+    report_progress,
+    unlisten,
+    unwatch,
+    watch,
+)
 
 
 @given(st.text(min_size=1, max_size=150))
@@ -30,3 +40,18 @@ def test_watchers_are_told_until_they_leave():
 
 def test_a_task_called_as_a_function_can_log():
     log().info("a line")
+
+
+def test_a_long_wait_is_announced_once_with_its_limit():
+    heard: list[str] = []
+    listen(heard.append)
+    try:
+        short = LongWait("nothing happens", 60)
+        short.check()
+        assert heard == []
+        wait = LongWait("cvat has processed a batch of river", 6 * 3600, announced_after=0)
+        wait.check()
+        wait.check()
+    finally:
+        unlisten(heard.append)
+    assert heard == ["waiting until cvat has processed a batch of river, for at most 6 h"]
