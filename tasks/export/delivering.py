@@ -6,7 +6,6 @@ from typing import Any
 
 from prefect import task
 
-from labelwright.campaigns.spec import CampaignSpec
 from labelwright.datasets.delivery import Delivery
 from labelwright.domain import State
 from labelwright.domain.errors import CannotRun
@@ -30,8 +29,7 @@ def early_step(when: float) -> str:
 
 def is_early_delivery_due(ledger: Ledger, record: CampaignRecord, when: float) -> bool:
     """Whether the share of labeled images is reached, and no delivery was made since."""
-    images = record.images or record.total
-    if not images or 100 * record.done < when * images:
+    if not _is_share_reached(record, when):
         return False
     effect = ledger.effects.find(record.title, early_step(when))
     return effect is None or effect.done_at is None
@@ -86,7 +84,7 @@ def conclude_delivery(title: str) -> str:
     record, delivery = context.record, delivery_of(context)
     complete = delivery is None or delivery.complete
     ended = record.state_before if record.state is State.NEEDS_ATTENTION else record.state
-    why = f"{_counts(delivery)}" if delivery is not None else None
+    why = _counts(delivery) if delivery is not None else None
     if ended is State.FINISHED or (ended is State.COMPLETED and not complete):
         return context.ledger.campaigns.move(title, State.EXPORTED, why).value
     if ended is State.COMPLETED:  # the next finish closes it and exports the same version
@@ -103,10 +101,13 @@ def _item(ledger: Ledger, title: str) -> EffectItem:
 
 def _early_steps(context: CampaignContext) -> list[str]:
     """The step of `export.when`, once its share is reached: any delivery after that counts as the early one."""
-    spec: CampaignSpec = context.spec
-    record, when = context.record, spec.export.when
+    when = context.spec.export.when
+    return [early_step(when)] if when is not None and _is_share_reached(context.record, when) else []
+
+
+def _is_share_reached(record: CampaignRecord, when: float) -> bool:
     images = record.images or record.total
-    return [early_step(when)] if when is not None and images and 100 * record.done >= when * images else []
+    return bool(images) and 100 * record.done >= when * images
 
 
 def _counts(delivery: Delivery) -> str:

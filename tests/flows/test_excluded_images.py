@@ -67,7 +67,7 @@ def images_in(folder: Path) -> dict[str, set[str]]:
     return {
         path.relative_to(folder).as_posix(): {name for name in names if name in path.read_text(errors="replace")}
         for path in folder.rglob("*")
-        if path.suffix in (".csv", ".json", ".jsonl") and path.name != "receipt.json"
+        if path.suffix in (".csv", ".json", ".jsonl") and path.name not in ("receipt.json", "rejected.csv")
     }
 
 
@@ -104,6 +104,13 @@ def test_skipped_and_deleted_images_are_listed_and_not_delivered(home, stored_ca
             "photo-002.jpg": "frame 2 was deleted",
             "photo-004.jpg": "deleted from the shelf",
         }
+    rejected_csv = tmp_path / "datasets" / "river_labels" / "v1" / "rejected.csv"
+    listed = [(row["image"], row["reason"]) for row in csv.DictReader(io.StringIO(rejected_csv.read_text()))]
+    assert listed == [
+        ("photo-001.jpg", "skipped"),
+        ("photo-002.jpg", "deleted on the platform"),
+        ("photo-004.jpg", "deleted on the platform"),
+    ]
     (excluded_csv,) = home.rglob("excluded.csv")
     rows = list(csv.DictReader(io.StringIO(excluded_csv.read_text())))
     assert [(row["image"], row["state"]) for row in rows] == [
