@@ -424,6 +424,7 @@ WAYS = [
     ),
     Way("label added", SERVICE, label_added_on_the_platform, (CHANGE, RESUME), State.EXPORTED, add_label_to_file),
     Way("project deleted in CVAT", CVAT, project_deleted_in_cvat, (CANCEL,), State.CANCELLED),
+    Way("ledger lost, in CVAT", CVAT, ledger_lost, (ADOPT,), State.EXPORTED, ends=labeled_in_cvat_and_swept),
     Way("task deleted in CVAT", CVAT, task_deleted_in_cvat, (RESUME,), State.EXPORTED, ends=labeled_in_cvat_and_swept),
     Way("label renamed in CVAT", CVAT, label_renamed_in_cvat, (RESUME,), State.EXPORTED, rename_label_in_cvat),
     Way("other sizes", SHELF, other_sizes, (CANCEL,), State.CANCELLED),

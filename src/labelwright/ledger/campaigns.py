@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, delete, func, insert, select, update
+from sqlalchemy import Row, Table, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import IntegrityError
 
@@ -50,6 +50,10 @@ class Move:
     became: State
     at: datetime
     why: str | None
+
+
+def _belongs_to_campaign(table: Table) -> bool:
+    return any(key.target_fullname == "campaigns.title" for key in table.foreign_keys)
 
 
 def _last_progress(connection: Connection, title: str) -> dict[str, tuple[int, int]]:
@@ -160,7 +164,8 @@ class Campaigns:
         keep_images: whether the manifest stays. The history stays; the move that is added makes the runs that sweeps
         start for the new specification others than those for the old one.
         """
-        tables = [t.effects, t.image_states, t.left_out, *([] if keep_images else [t.images, t.rejects])]
+        kept = [t.moves, t.events, *([t.images, t.rejects] if keep_images else [])]
+        tables = [table for table in t.metadata.sorted_tables if _belongs_to_campaign(table) and table not in kept]
         values: dict[str, Any] = {"spec": spec, "state": State.PLANNED.value, "state_before": None, "reason": None}
         values |= {"image_set": None, "remote_id": None}
         with self._database.write() as connection:
