@@ -71,17 +71,22 @@ def _cancelled_runs(client: SyncPrefectClient) -> list[FlowRun]:
 
 
 def _refuse_drops(runs: Iterable[FlowRun], ledger: Ledger) -> None:
-    since = datetime.now(UTC) - RETRIED_FOR
-    for run in runs:
-        blob, etag = run.parameters.get("blob"), run.parameters.get("etag")
-        if isinstance(blob, str) and isinstance(etag, str) and _cancelled_at(run) > since:
+    for run in _recent_drops(runs):
+        blob, etag = run.parameters["blob"], run.parameters.get("etag")
+        if isinstance(blob, str) and isinstance(etag, str):
             ledger.inbox.record_refusal(blob, etag)
+
+
+def _recent_drops(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    """Runs that launch from a campaign file which sweeps would launch again."""
+    since = datetime.now(UTC) - RETRIED_FOR
+    return [run for run in runs if "blob" in run.parameters and _cancelled_at(run) > since]
 
 
 def _newest_by_title(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> dict[str, FlowRun]:
     """The run of each campaign that was cancelled last."""
-    drops = {run.id: run for run in runs if "blob" in run.parameters}
-    titles = {run.id: _title_in(run.parameters) for run in runs} | _titles_of_drops(client, list(drops))
+    drops = [run.id for run in _recent_drops(runs)]
+    titles = {run.id: _title_in(run.parameters) for run in runs} | _titles_of_drops(client, drops)
     newest: dict[str, FlowRun] = {}
     for run in runs:
         title = titles.get(run.id)
