@@ -26,6 +26,9 @@ IMAGES_A_CALL = 10_000
 """Images per task run; the adapter cuts them into requests."""
 
 
+BY_HAND = "finished on the platform, not by Labelwright"
+
+
 class NotLabeledYet(Exception):
     """The campaign cannot be finished yet: images are not labeled, or it needs attention."""
 
@@ -118,20 +121,28 @@ def close_campaign(title: str) -> None:
     """Close the campaign on its platform, if the platform supports that."""
     context = CampaignContext(title)
     platform, remote = context.platform, context.remote_id
+    why = None
     if isinstance(platform, FinishesCampaigns):
         finisher = platform  # the type is lost in the nested function
 
         def look() -> str | None:
             return "finished" if context.platform.read_campaign(remote).state is RemoteState.FINISHED else None
 
+        by_hand = context.ledger.effects.find(title, "finish") is None
+
         def finish() -> str:
+            nonlocal by_hand
+            by_hand = False
             finisher.finish_campaign(remote)
             return "finished"
 
         log().info("finish %s", title)
         context.ledger.effects.once(title, "finish", finish, look=look, adopt=True)
+        if by_hand:
+            why = BY_HAND
+            log().warning("%s was %s", title, why)
     if context.record.state is State.COMPLETED:
-        context.ledger.campaigns.move(title, State.FINISHED)
+        context.ledger.campaigns.move(title, State.FINISHED, why)
 
 
 def position_ranges(title: str) -> list[tuple[int, int]]:
@@ -152,6 +163,11 @@ def refuse_unlabeled(title: str, state: State) -> None:
             f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
             f"{record.reason or 'Finish it when all are'}"
         )
+
+
+def is_completed(title: str) -> bool:
+    """Whether the campaign is labeled, and neither closed nor exported."""
+    return the_ledger().campaigns.get(title).state is State.COMPLETED
 
 
 def mark_exported(title: str) -> None:

@@ -26,6 +26,7 @@ from .image_counts import (
     recorded_counts,
     with_deleted_images,
 )
+from .lifecycle import BY_HAND, refuse_unlabeled
 from .lost_images import begin_repair, count_lost_images, lost_images_reason
 from .platform_labels import LabelsChanged, refuse_changed_labels
 from .summary import publish_summary
@@ -50,6 +51,17 @@ def read_progress(title: str) -> State:
         return record.state
     with time_limit(settings().look_deadline):
         return refresh_progress(record, context.platform).state
+
+
+def require_labeled(title: str) -> None:
+    """Read the progress of a campaign that is to be exported. Raises NotLabeledYet while images are not labeled.
+
+    One that needed attention after it was labeled goes on where it was.
+    """
+    record = the_ledger().campaigns.get(title)
+    if record.state is State.NEEDS_ATTENTION and record.state_before in LABELED:
+        the_ledger().campaigns.move(title, record.state_before, "exported by a person")
+    refuse_unlabeled(title, read_progress(title))
 
 
 def refresh_progress(
@@ -117,20 +129,54 @@ def _move(
         return ledger.campaigns.get(title).state
     complete = remote.total > 0 and remote.done == remote.total == record.images
     closed = remote.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
-    if closed and complete and record.state in OPEN:
-        return ledger.campaigns.move(title, State.COMPLETED)
-    if closed and complete and excluded:
+    if closed and not complete:
+        return _handle_early_close(record, remote)
+    if closed and record.state in OPEN:
+        return ledger.campaigns.move(title, State.COMPLETED, _closed_by_hand(record, remote))
+    if closed and excluded:
         log().warning("%s is exported again: %s", title, excluded)
         ledger.effects.forget(title, "finish")
         ledger.campaigns.move(title, State.REOPENED, excluded)
         return ledger.campaigns.move(title, State.COMPLETED, excluded)
-    if closed and not complete:
-        message = "%s is %s on the platform with %d of %d images done"
-        log().warning(message, title, remote.state, remote.done, remote.total)
-    if remote.state is RemoteState.ACTIVE and record.state in LABELED:
-        ledger.effects.forget(title, "finish")
-        return ledger.campaigns.move(title, State.REOPENED, "given back on the platform")
-    return record.state
+    return record.state if closed else _follow_reopening(record, remote)
+
+
+def _follow_reopening(record: CampaignRecord, remote: RemoteCampaign) -> State:
+    """Of a campaign that labelers can work on: a labeled one was given back to them by somebody else."""
+    unopened = remote.state is RemoteState.CREATED and remote.done == remote.total
+    if record.state not in LABELED or unopened:
+        return record.state
+    why = f"reopened on the platform, not by Labelwright: {remote.done:,} of {remote.total:,} images are done"
+    log().warning("%s was %s", record.title, why)
+    the_ledger().effects.forget(record.title, "finish")
+    return the_ledger().campaigns.move(record.title, State.REOPENED, why)
+
+
+def _closed_by_hand(record: CampaignRecord, remote: RemoteCampaign) -> str | None:
+    """What to record of a campaign that is complete on the platform; None when nobody but its labelers acted."""
+    if remote.state is not RemoteState.FINISHED or the_ledger().effects.find(record.title, "finish") is not None:
+        return None
+    log().warning("%s was %s", record.title, BY_HAND)
+    return BY_HAND
+
+
+def _handle_early_close(record: CampaignRecord, remote: RemoteCampaign) -> State:
+    """Of a campaign that is closed on the platform though not all of its images are done, or not as many as were sent.
+
+    Where images are not done, a person closed it, and its labelers cannot go on.
+    """
+    title = record.title
+    message = "%s is %s on the platform with %d of %d images done"
+    log().warning(message, title, remote.state, remote.done, remote.total)
+    if record.state not in OPEN or remote.done >= remote.total:
+        return record.state
+    reason = (
+        f"{remote.state.value} on the platform, not by Labelwright, with {remote.done:,} of {remote.total:,} images "
+        f"done: its labelers cannot go on. Give it back to them: labelwright reopen '{title}'. Or cancel it: "
+        f"labelwright cancel '{title}'"
+    )
+    ask_for_attention(title, reason)
+    return the_ledger().campaigns.get(title).state
 
 
 def _attention_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:

@@ -218,7 +218,11 @@ def _refresh_one(record: CampaignRecord, adapters: dict[str, Platform]) -> Refre
 def _handle_failure(record: CampaignRecord, error: Exception) -> str:
     """Record what follows from a failed refresh. Returns the reason to show."""
     if isinstance(error, NotFound):
-        ask_for_attention(record.title, f"{error} If it was taken off on purpose: labelwright cancel '{record.title}'")
+        ask_for_attention(
+            record.title,
+            f"deleted on the platform, not by Labelwright, or closed to its user: {error} If that was on purpose: "
+            f"labelwright cancel '{record.title}'",
+        )
     elif isinstance(error, PlatformUnavailable):
         if error.not_before is not None and _asks_to_wait(error):
             the_ledger().waits.put(connection_wait(connection_of(record)), error.not_before, str(error))

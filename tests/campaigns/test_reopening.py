@@ -11,6 +11,7 @@ from labelwright.campaigns import interventions
 from labelwright.campaigns.reopening import STEP, Selection
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.exit_codes import FAILED, MISUSED, exit_code
+from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.domain import Annotation, Box, Image, Polygon, Size, State
 from labelwright.domain.errors import CannotRun, NothingDone
 from labelwright.ledger import Ledger, ManifestEntry, open_ledger
@@ -140,6 +141,13 @@ def test_the_ledger_follows_what_was_reopened_by_hand(ledger, store):
     campaign(ledger, store, *COMPLETED, done=1)
     assert "not by Labelwright" in interventions.reopen(TITLE, CONNECTIONS)
     assert (ledger.campaigns.get(TITLE).state, CALLS) == (State.REOPENED, [])
+
+
+def test_status_says_who_reopened_it(ledger, store, capsys):
+    campaign(ledger, store, *COMPLETED, done=1)
+    interventions.reopen(TITLE, CONNECTIONS)
+    printing_campaigns.show_campaign(ledger, TITLE, False)
+    assert "reopened on the platform, not by Labelwright" in capsys.readouterr().out
 
 
 def test_a_deleted_campaign_is_reported_as_such(ledger, store):

@@ -223,6 +223,21 @@ def test_a_campaign_returned_to_its_labelers_is_exported_again(river, tmp_path):
     assert set(table[table["file_name"] == "photo-000.jpg"]["label"]) == {""}
 
 
+def test_export_needs_every_label_and_no_sweep_before_it(river):
+    launch_campaign(river)
+    label(at_most=6)
+    with pytest.raises(NotLabeledYet, match="6 of 7"):
+        export_campaign("river")
+    assert ledger().campaigns.get("river").state is State.ACTIVE
+    assert ledger().campaigns.datasets("river") == []
+    label()
+    assert [row["version"] for row in export_campaign("river")] == ["1", "1"]
+    remote = ledger().campaigns.get("river").remote_id
+    assert get(f"/campaigns/{remote}")["status"] == "finished"
+    passed = [move.became for move in ledger().campaigns.moves("river")]
+    assert passed[-3:] == [State.COMPLETED, State.FINISHED, State.EXPORTED]
+
+
 def test_a_label_outside_the_schema_is_refused_before_closing(river, service, tmp_path):
     launch_campaign(river)
     label()

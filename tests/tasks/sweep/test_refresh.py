@@ -306,3 +306,56 @@ def test_a_label_deleted_on_the_platform_needs_attention(ledger, store, monkeypa
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), labels=gone))
     assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
     assert "label 'a'" in ledger.campaigns.get("first").reason
+
+
+# What others do on the platform
+
+
+def test_a_campaign_completed_by_hand_with_images_missing_needs_attention(ledger, store):
+    kept = complete(ledger, store)
+    kept.labels, kept.state = {"1": ()}, RemoteState.COMPLETED
+    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
+    reason = ledger.campaigns.get("first").reason
+    assert "completed on the platform, not by Labelwright, with 1 of 2 images done" in reason
+    assert "labelwright reopen 'first'" in reason
+    assert ledger.campaigns.get("first").state_before is State.ACTIVE
+
+
+def test_a_campaign_finished_by_hand_is_completed_and_says_by_whom(ledger, store):
+    kept = complete(ledger, store)
+    kept.state = RemoteState.FINISHED
+    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
+    assert ledger.campaigns.moves("first")[-1].why == "finished on the platform, not by Labelwright"
+
+
+def test_a_campaign_completed_by_its_labelers_names_nobody_else(ledger, store):
+    complete(ledger, store)
+    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
+    assert ledger.campaigns.moves("first")[-1].why is None
+
+
+@pytest.mark.parametrize("state", [State.COMPLETED, State.FINISHED])
+@pytest.mark.parametrize("remote", [RemoteState.ACTIVE, RemoteState.CREATED])
+def test_a_campaign_reopened_by_hand_is_followed(ledger, store, state, remote):
+    kept = complete(ledger, store)
+    for step in (State.COMPLETED, State.FINISHED):
+        ledger.campaigns.move("first", step)
+        if step is state:
+            break
+    ledger.effects.once("first", "finish", lambda: "finished", look=lambda: None)
+    kept.labels, kept.state = {"1": ()}, remote
+    assert refresh_batch.fn(["first"]).states == {"first": "reopened"}
+    why = "reopened on the platform, not by Labelwright: 1 of 2 images are done"
+    assert ledger.campaigns.moves("first")[-1].why == why
+    assert ledger.effects.find("first", "finish") is None
+    assert [event.payload["why"] for event in ledger.outbox.waiting() if event.kind == "reopened"] == [why]
+
+
+def test_a_campaign_deleted_on_the_platform_needs_attention(ledger, store):
+    del store.campaigns["c1"]
+    result = refresh_batch.fn(TITLES)
+    assert (result.states, list(result.failures)) == ({"first": "active", "third": "active"}, ["second"])
+    record = ledger.campaigns.get("second")
+    assert record.state is State.NEEDS_ATTENTION
+    assert "deleted on the platform, not by Labelwright" in (record.reason or "")
+    assert "labelwright cancel 'second'" in (record.reason or "")

@@ -145,6 +145,8 @@ def _show_state(ledger: Ledger, record: CampaignRecord, outlook: Outlook) -> Non
         out.print(f"  [bold]why:[/bold] {escape(record.reason)}")
         action = "Go on with" if record.state is State.PAUSED else "When that is fixed, retry with"
         out.print(f"  {action}: labelwright resume '{title}'")
+    elif (moves := ledger.campaigns.moves(record.title)) and moves[-1].why:
+        out.print(f"  {escape(moves[-1].why)}")
     lease = ledger.leases.find(campaign_lease(record.title))
     if lease is not None and ledger.leases.alive(lease):
         out.print(f"  {escape(lease.holder)} has been working on it since {lease.taken_at:%Y-%m-%d %H:%M:%S} UTC")
