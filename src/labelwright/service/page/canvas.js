@@ -155,9 +155,10 @@ export class Canvas {
   }
 }
 
+/** An object of several polygons is found by the box around it. */
 function selectorOf({ kind, box: [minX, minY, maxX, maxY], points }) {
   const bounds = { minX, minY, maxX, maxY };
-  return kind === "box"
+  return kind === "box" || kind === "parts"
     ? { type: "RECTANGLE", geometry: { x: minX, y: minY, w: maxX - minX, h: maxY - minY, rot: 0, bounds } }
     : { type: "POLYGON", geometry: { points, bounds } };
 }

@@ -40,8 +40,8 @@ function assemble() {
     colour: () => now().labels.colour(now().label ?? ""),
     readOnly: () => now().readOnly,
     select: (id) => now().select(id),
-    drewBox: (box) => now().add((label) => makeBox(label, box)),
-    drewPolygon: (points) => now().add((label) => makePolygon(label, points)),
+    drewBox: (box) => now().add("box", (label, attributes) => makeBox(label, attributes, box)),
+    drewPolygon: (points) => now().add("polygon", (label, attributes) => makePolygon(label, attributes, points)),
     startPolygon: () => now().select(null),
     cornersChanged: () => now()?.showDrawing(),
     redraw: () => now().render(),
@@ -103,7 +103,7 @@ export class Desk extends DeskSubmitting {
     }
     Object.assign(this, parts, { api, me, campaign, door });
     parts.desk = this;
-    this.labels = new Labels(campaign.labels ?? null, campaign.label_translations);
+    this.labels = new Labels(campaign.labels ?? null, campaign.label_translations, campaign.label_schema);
     this.label = this.labels.names[0] ?? null;
     this.tool = "box";
     this.images = [];
@@ -127,7 +127,8 @@ export class Desk extends DeskSubmitting {
 
   async start() {
     this.notices.clear();
-    this.setTool("box");
+    this.tool = "pan";
+    this.followLabel();
     this.showCampaign();
     this.cover("Loading …");
     try {
@@ -322,7 +323,10 @@ export class Desk extends DeskSubmitting {
         this.draftIds.delete(this.imageId);
       }
     }
-    if (this.label === null) this.label = this.labels.names[0] ?? null;
+    if (this.label === null && this.labels.names.length) {
+      this.label = this.labels.names[0];
+      this.followLabel();
+    }
   }
 
   async askAboutStaleDraft(record) {
@@ -396,6 +400,7 @@ export class Desk extends DeskSubmitting {
   }
 
   setTool(tool) {
+    if (tool !== "pan" && this.loaded && !this.mayDraw(tool)) return void this.refuseTool(tool);
     this.gestures.cancel();
     this.tool = tool;
     for (const name of ["box", "polygon", "pan"]) byId(`tool-${name}`).setAttribute("aria-pressed", String(name === tool));

@@ -58,6 +58,8 @@ export function searchLabel(labels) {
             swatch(labels.colour(name)),
             element("span", { text: known ? shown : `New label “${name}”`, className: "name" }),
           ]);
+          const parents = labels.parents(name);
+          if (parents.length) row.append(element("span", { text: `in ${parents.join(" › ")}`, className: "muted" }));
           if (known && shown !== name) row.append(element("span", { text: name, className: "muted" }));
           row.addEventListener("click", () => {
             at = i;

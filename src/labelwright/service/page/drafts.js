@@ -81,7 +81,9 @@ export class Drafts {
 function parse(text) {
   try {
     const draft = JSON.parse(text);
-    return draft && Array.isArray(draft.shapes) ? draft : null;
+    if (!draft || !Array.isArray(draft.shapes)) return null;
+    // Drafts of older versions of the page have no attributes.
+    return { ...draft, shapes: draft.shapes.map((shape) => ({ attributes: {}, ...shape })) };
   } catch {
     return null;
   }

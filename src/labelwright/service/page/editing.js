@@ -2,29 +2,32 @@
 
 import { searchLabel } from "./dialogs.js";
 import { count } from "./elements.js";
-import { describe, makeBox, makePolygon, pixel, withGeometry } from "./shapes.js";
+import { describe, drawn, makeBox, makePolygon, pixel, withGeometry } from "./shapes.js";
 import { DeskView } from "./view.js";
 
 export class DeskEditing extends DeskView {
   select(id) {
-    this.selectedId = id;
+    const shapes = drawn(this.shapes);
+    this.selectedId = shapes.some((shape) => shape.id === id) ? id : null;
     this.corner = null;
     this.render();
     const shape = this.selected;
     if (!shape) return;
     this.viewport.reveal(shape.box);
-    const place = this.shapes.indexOf(shape) + 1;
-    this.notices.live(`${this.labels.shown(shape.label)}, ${describe(shape)}. Shape ${place} of ${this.shapes.length}.`);
+    const place = shapes.indexOf(shape) + 1;
+    this.notices.live(`${this.labels.shown(shape.label)}, ${describe(shape)}. Shape ${place} of ${shapes.length}.`);
   }
 
-  async add(make) {
+  /** `kind` of what `make(label, attributes)` returns. */
+  async add(kind, make) {
     if (this.readOnly) return void this.refuse();
+    if (!this.mayDraw(kind)) return void this.refuseTool(kind);
     if (this.label === null) {
       const name = await searchLabel(this.labels);
       if (name === null) return;
       this.learn(name);
     }
-    const shape = make(this.label);
+    const shape = make(this.label, this.labels.attributesFor(this.label));
     const state = { shapes: [...this.shapes, shape], nothing: false };
     this.change(state, { select: shape.id, say: `${this.labels.shown(shape.label)}, ${describe(shape)} added.` });
   }
@@ -32,6 +35,22 @@ export class DeskEditing extends DeskView {
   learn(name) {
     this.labels.learn(name);
     this.label = name;
+  }
+
+  /** Whether the chosen label is drawn with this tool. */
+  mayDraw(tool) {
+    return this.label === null ? this.labels.free : this.labels.takes(this.label, tool);
+  }
+
+  refuseTool(tool) {
+    if (this.label === null) this.say("Nothing is drawn in this campaign: its labels are for the whole image.", "warn");
+    else this.say(`“${this.labels.shown(this.label)}” is drawn as a ${tool === "box" ? "polygon, not as a box" : "box, not as a polygon"}.`, "warn");
+  }
+
+  /** The tool that the chosen label is drawn with. */
+  followLabel() {
+    if (this.tool !== "pan" && this.mayDraw(this.tool)) return;
+    this.setTool(["box", "polygon"].find((tool) => this.mayDraw(tool)) ?? "pan");
   }
 
   replace(shape, options) {
@@ -51,6 +70,7 @@ export class DeskEditing extends DeskView {
     const shape = this.selected;
     if (!shape) return false;
     if (this.readOnly) return this.refuse();
+    if (shape.kind === "parts") return void this.say("An object of several parts is not moved or changed here.");
     let geometry;
     const corner = this.corner;
     if (shape.points) {
@@ -134,15 +154,16 @@ export class DeskEditing extends DeskView {
     const { size } = this.viewport;
     const [xmin, ymin] = pixel([x - w, y - h], size);
     const [xmax, ymax] = pixel([x + w, y + h], size);
-    if (kind === "box") return this.add((label) => makeBox(label, [xmin, ymin, Math.max(xmax, xmin + 1), Math.max(ymax, ymin + 1)]));
-    return this.add((label) => makePolygon(label, [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]));
+    if (kind === "box") return this.add("box", (label, attributes) => makeBox(label, attributes, [xmin, ymin, Math.max(xmax, xmin + 1), Math.max(ymax, ymin + 1)]));
+    return this.add("polygon", (label, attributes) => makePolygon(label, attributes, [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]));
   }
 
   cycle(direction) {
-    if (!this.shapes.length) return;
-    const at = this.shapes.findIndex(({ id }) => id === this.selectedId);
-    const next = at < 0 ? (direction > 0 ? 0 : this.shapes.length - 1) : at + direction;
-    this.select(this.shapes[(next + this.shapes.length) % this.shapes.length].id);
+    const shapes = drawn(this.shapes);
+    if (!shapes.length) return;
+    const at = shapes.findIndex(({ id }) => id === this.selectedId);
+    const next = at < 0 ? (direction > 0 ? 0 : shapes.length - 1) : at + direction;
+    this.select(shapes[(next + shapes.length) % shapes.length].id);
   }
 
   chooseLabelAt(place) {
@@ -154,9 +175,19 @@ export class DeskEditing extends DeskView {
   chooseLabel(name) {
     this.learn(name);
     const shape = this.selected;
-    if (shape && shape.label !== name && !this.readOnly) this.replace({ ...shape, label: name, confidence: 1 });
-    else this.render();
+    if (shape && shape.label !== name && !this.readOnly) this.relabel(shape, name);
+    if (this.tool !== "pan") this.followLabel();
+    this.render();
     this.notices.live(`Label ${this.labels.shown(name)}.`);
+  }
+
+  /** A shape that the label is not drawn as keeps its own: the new label is for what is drawn next. */
+  relabel(shape, name) {
+    if (this.labels.takes(name, shape.kind)) {
+      const attributes = this.labels.attributesFor(name, shape.attributes);
+      this.replace({ ...shape, label: name, attributes, confidence: 1 });
+    } else if (this.tool === "pan") this.refuseTool(shape.kind);
+    else this.selectedId = null;
   }
 
   async search() {
@@ -167,7 +198,8 @@ export class DeskEditing extends DeskView {
   }
 
   toggleNothing() {
-    if (this.shapes.length) return void this.say("There are shapes on this image: delete them first.", "warn");
+    if (drawn(this.shapes).length) return void this.say("There are shapes on this image: delete them first.", "warn");
+    if (this.shapes.length) return void this.say("The whole image has labels: take them back first.", "warn");
     const nothing = !this.state.nothing;
     this.change({ ...this.state, nothing }, { say: nothing ? "Nothing here. Enter submits." : "Nothing here taken back." });
   }

@@ -21,8 +21,10 @@ function nameOf(event) {
 function down(desk, event) {
   if (event.defaultPrevented || event.isComposing || anyOpen() || !desk.isOpen) return;
   const { target } = event;
-  if (target instanceof Element && target.closest("input, textarea, select")) return;
+  const checkbox = target instanceof Element && target.matches("input[type=checkbox]");
+  if (!checkbox && target instanceof Element && target.closest("input, textarea, select")) return;
   const key = nameOf(event);
+  if (checkbox && key === " ") return;
   const pressable = target instanceof Element && target.closest("button, a, summary") !== null;
   // A focused button is pressed by these; everywhere else they are ours.
   if (pressable && (key === "Enter" || key === " ")) return;
@@ -35,9 +37,10 @@ function down(desk, event) {
 function act(desk, event, key) {
   const { shiftKey, altKey } = event;
   if (event.ctrlKey || event.metaKey) {
-    if (key === "z") return shiftKey ? desk.redo() : desk.undo();
-    if (key === "y") return desk.redo();
-    return false;
+    // The browser must not undo on its own what was typed into a field before.
+    const travel = { z: () => (shiftKey ? desk.redo() : desk.undo()), y: () => desk.redo() }[key];
+    travel?.();
+    return Boolean(travel);
   }
   if (ARROWS[key]) {
     const [dx, dy] = ARROWS[key];

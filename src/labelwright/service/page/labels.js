@@ -1,4 +1,4 @@
-/* The labels of a campaign: their colours, keys, and names in the labeler's language. */
+/* The labels of a campaign: geometry, attributes, hierarchy, colours, keys, and names in the labeler's language. */
 
 // Told apart on photographs, and by most colour-blind people when taken in this order; the text says it in any case.
 const COLOURS = [
@@ -7,20 +7,75 @@ const COLOURS = [
 ];
 
 export class Labels {
-  /** `names` null: any label may be given, and the ones in use are listed. */
-  constructor(names, translations, languages = navigator.languages) {
+  /** `names` null: any label may be given, and the ones in use are listed. `schema`: [{name, geometry, color, parent,
+      attributes}], or null in campaigns that have names only, where every label may be drawn in every way. */
+  constructor(names, translations, schema = null, languages = navigator.languages) {
     this.free = names === null || names === undefined;
-    this.names = [...(names ?? [])];
+    this.all = [...(names ?? [])];
     this.translations = translations ?? {};
+    this.schema = new Map((schema ?? []).map((label) => [label.name, label]));
     this.languages = languages;
+    const ordered = inTreeOrder(this.all, (name) => this.parent(name));
+    /** Labels that are drawn, parents before their children; the number keys follow this order. */
+    this.names = ordered.filter((name) => this.geometry(name) !== "image");
+    /** Labels of the image as a whole. */
+    this.wholeImage = ordered.filter((name) => this.geometry(name) === "image");
   }
 
   learn(name) {
-    if (this.free && !this.names.includes(name)) this.names.push(name);
+    if (!this.free || this.all.includes(name)) return;
+    this.all.push(name);
+    this.names.push(name);
   }
 
   allows(name) {
-    return this.free || this.names.includes(name);
+    return this.free || this.all.includes(name);
+  }
+
+  geometry(name) {
+    return this.schema.get(name)?.geometry ?? "any";
+  }
+
+  /** Whether a label may be drawn as a shape of this kind: "box", "polygon", "parts" (several polygons) or "image". */
+  takes(name, kind) {
+    const geometry = this.geometry(name);
+    return geometry === "any" || geometry === (kind === "parts" ? "polygon" : kind);
+  }
+
+  parent(name) {
+    return this.schema.get(name)?.parent ?? null;
+  }
+
+  /** The names of its parents as shown to the labeler, the topmost first. */
+  parents(name) {
+    const names = [];
+    for (let parent = this.parent(name); parent !== null; parent = this.parent(parent)) names.unshift(this.shown(parent));
+    return names;
+  }
+
+  attributes(name) {
+    return this.schema.get(name)?.attributes ?? [];
+  }
+
+  /** The attributes of a new object, or of one whose label changes: what is still valid is kept, defaults are filled in. */
+  attributesFor(name, before = {}) {
+    const kept = {};
+    for (const attribute of this.attributes(name)) {
+      const value = fits(attribute, before[attribute.name]) ? before[attribute.name] : attribute.default;
+      if (value !== null && value !== undefined && value !== "") kept[attribute.name] = value;
+    }
+    for (const [key, value] of Object.entries(before)) if (key.startsWith("@") || !this.schema.has(name)) kept[key] = value;
+    return kept;
+  }
+
+  /** The first attribute of a shape that the service would refuse, or null. */
+  missing({ label, attributes }) {
+    const invalid = ({ name, required, values }) => {
+      const value = attributes[name];
+      if (value === undefined || !value.trim()) return required || (value !== undefined && values.length > 0);
+      return values.length > 0 && !values.includes(value);
+    };
+    return this.attributes(label).find(invalid)?.name ?? null;
   }
 
   /** The name shown to the labeler: in the first of the browser's languages that the campaign has it in. */
@@ -39,8 +94,16 @@ export class Labels {
   }
 
   colour(name) {
-    const place = this.names.indexOf(name);
+    const { color } = this.schema.get(name) ?? {};
+    if (color) return color;
+    const place = this.all.indexOf(name);
     return COLOURS[(place < 0 ? hash(name) : place) % COLOURS.length];
+  }
+
+  /** The colour of text on the label's colour. */
+  ink(name) {
+    const [red, green, blue] = this.colour(name).match(/[0-9a-f]{2}/gi).map((part) => Number.parseInt(part, 16));
+    return 0.299 * red + 0.587 * green + 0.114 * blue > 110 ? "#111" : "#fff";
   }
 
   /** Names that match what was typed, in either language; those that begin with it first. */
@@ -52,6 +115,23 @@ export class Labels {
     };
     return this.names.filter((name) => rank(name) < 2).sort((a, b) => rank(a) - rank(b));
   }
+}
+
+function fits({ values }, value) {
+  return typeof value === "string" && value !== "" && (!values.length || values.includes(value));
+}
+
+function inTreeOrder(names, parentOf) {
+  const ordered = [];
+  const add = (parent) => {
+    for (const name of names) {
+      if (parentOf(name) !== parent) continue;
+      ordered.push(name);
+      add(name);
+    }
+  };
+  add(null);
+  return ordered;
 }
 
 function hash(text) {

@@ -23,7 +23,7 @@ export class Paint {
     this.shapes([], new Map(), null);
   }
 
-  /** `looks`: id -> {colour, text}. */
+  /** `looks`: id -> {colour, ink, text}. */
   shapes(shapes, looks, selectedId) {
     this.svg.replaceChildren();
     this.tags.replaceChildren();
@@ -31,13 +31,13 @@ export class Paint {
     // Large ones first: a small one inside a large one is not covered.
     const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
     for (const shape of [...shapes].sort((a, b) => area(b) - area(a))) {
-      const { colour, text } = looks.get(shape.id);
+      const { colour, ink, text } = looks.get(shape.id);
       const selected = shape.id === selectedId;
       const group = document.createElementNS(SVG, "g");
       group.classList.toggle("selected", selected);
-      const halo = document.createElementNS(SVG, "polygon");
+      const halo = document.createElementNS(SVG, "path");
       halo.classList.add("halo");
-      const line = document.createElementNS(SVG, "polygon");
+      const line = document.createElementNS(SVG, "path");
       line.classList.add("line");
       line.setAttribute("stroke", colour);
       line.setAttribute("fill", colour);
@@ -47,9 +47,10 @@ export class Paint {
       tag.className = "tag";
       tag.classList.toggle("selected", selected);
       tag.style.setProperty("--label", colour);
+      tag.style.setProperty("--ink", ink);
       tag.textContent = text;
       this.tags.append(tag);
-      this.drawn.set(shape.id, { halo, line, tag });
+      this.drawn.set(shape.id, { halo, line, tag, parts: shape.parts });
       this.place(shape.id, shape);
     }
   }
@@ -59,10 +60,10 @@ export class Paint {
     const drawn = this.drawn.get(id);
     if (!drawn) return;
     const [xmin, ymin, xmax, ymax] = box;
-    const corners = points ?? [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]];
-    const text = corners.map((p) => p.join(",")).join(" ");
-    drawn.halo.setAttribute("points", text);
-    drawn.line.setAttribute("points", text);
+    const rings = drawn.parts ?? [points ?? [[xmin, ymin], [xmax, ymin], [xmax, ymax], [xmin, ymax]]];
+    const text = rings.map((corners) => `M${corners.map((p) => p.join(",")).join(" ")}Z`).join("");
+    drawn.halo.setAttribute("d", text);
+    drawn.line.setAttribute("d", text);
     const top = points ? points.reduce((a, b) => (b[1] < a[1] ? b : a))[0] : xmin; // where a polygon is highest
     drawn.tag.style.left = `${(Math.max(0, top) / this.size.width) * 100}%`;
     drawn.tag.style.top = `${(Math.max(0, ymin) / this.size.height) * 100}%`;

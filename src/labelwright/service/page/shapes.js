@@ -1,6 +1,8 @@
 /* What is drawn: boxes and polygons in pixels of the image as displayed. Plain data, no page.
 
-   A shape is {id, kind, label, confidence, box: [xmin, ymin, xmax, ymax], points: [[x, y], ...] | null}.
+   A shape is {id, kind, label, confidence, attributes, box: [xmin, ymin, xmax, ymax], points: [[x, y], ...] | null}; its
+   kind is "box", "polygon", "parts" (one object of several polygons, in `parts`; they come from the server and are not
+   edited here) or "image" (a label of the whole image: box and points are null).
    What a labeler draws or changes lies on whole pixels; what came from the server stays as it came until it is touched. */
 
 let last = 0;
@@ -33,13 +35,20 @@ function apart(low, high, limit) {
   return low < limit ? [low, low + 1] : [limit - 1, limit];
 }
 
-export function makeBox(label, box) {
-  return { id: newId(), kind: "box", label, confidence: 1, box, points: null };
+export function makeBox(label, attributes, box) {
+  return { id: newId(), kind: "box", label, confidence: 1, attributes, box, points: null };
 }
 
-export function makePolygon(label, points) {
-  return { id: newId(), kind: "polygon", label, confidence: 1, box: boundsOf(points), points };
+export function makePolygon(label, attributes, points) {
+  return { id: newId(), kind: "polygon", label, confidence: 1, attributes, box: boundsOf(points), points };
 }
+
+export function makeWholeImage(label, attributes) {
+  return { id: newId(), kind: "image", label, confidence: 1, attributes, box: null, points: null };
+}
+
+/** Those that are drawn on the picture, without the labels of the whole image. */
+export const drawn = (shapes) => shapes.filter(({ kind }) => kind !== "image");
 
 /** Corners on whole pixels inside the image, neighbours that fell together made one. */
 export function tidyCorners(points, size) {
@@ -56,6 +65,7 @@ export function tidyCorners(points, size) {
     resized. `geometry` is {box} or {points}; null when nothing of it is left. */
 export function withGeometry(shape, geometry, size) {
   const limits = [size.width, size.height];
+  if (shape.kind === "parts") return shape;
   if (shape.kind === "box") {
     const box = inside(shape.box, geometry.box, limits);
     return same(box, shape.box) ? shape : { ...shape, box, confidence: 1 };
@@ -142,23 +152,27 @@ function sameSide(corner, a, b) {
 // --- to and from the API
 
 export function toObject(shape) {
-  const [xmin, ymin, xmax, ymax] = shape.box;
-  const object = { label: shape.label, confidence: shape.confidence, bounding_box: { xmin, xmax, ymin, ymax } };
+  const object = { label: shape.label, confidence: shape.confidence };
+  if (shape.kind === "image") object.whole_image = true;
+  else {
+    const [xmin, ymin, xmax, ymax] = shape.box;
+    object.bounding_box = { xmin, xmax, ymin, ymax };
+  }
   if (shape.points) object.polygon = shape.points;
+  if (shape.kind === "parts") object.polygons = shape.parts;
+  // Drafts of older versions of the page have no attributes.
+  if (Object.keys(shape.attributes ?? {}).length) object.attributes = shape.attributes;
   return object;
 }
 
 export function fromObject(object) {
+  const shape = { id: newId(), kind: "box", label: object.label, confidence: object.confidence ?? 1, attributes: object.attributes ?? {}, box: null, points: null };
+  if (object.whole_image) return { ...shape, kind: "image" };
   const { xmin, ymin, xmax, ymax } = object.bounding_box;
-  const points = object.polygon ?? null;
-  return {
-    id: newId(),
-    kind: points ? "polygon" : "box",
-    label: object.label,
-    confidence: object.confidence ?? 1,
-    box: [xmin, ymin, xmax, ymax],
-    points,
-  };
+  shape.box = [xmin, ymin, xmax, ymax];
+  if (object.polygon) return { ...shape, kind: "polygon", points: object.polygon };
+  if (object.polygons) return { ...shape, kind: "parts", parts: object.polygons };
+  return shape;
 }
 
 /** Equal as far as the server is concerned: ids are the page's own. */
@@ -166,13 +180,17 @@ export function sameObjects(a, b) {
   return JSON.stringify(a.map(toObject)) === JSON.stringify(b.map(toObject));
 }
 
+const KINDS = { box: "▭", polygon: "⬠", parts: "⬠⬠" };
+
 /** In the few words that fit into a list. */
 export function brief({ kind, box: [xmin, ymin, xmax, ymax] }) {
-  return `${kind === "box" ? "▭" : "⬠"} ${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
+  return `${KINDS[kind]} ${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
 }
 
 export function describe(shape) {
+  if (shape.kind === "image") return "whole image";
   const [xmin, ymin, xmax, ymax] = shape.box.map((v) => Math.round(v * 100) / 100);
   const size = `${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
-  return shape.kind === "box" ? `box ${size} at ${xmin}, ${ymin}` : `polygon of ${shape.points.length}, ${size} at ${xmin}, ${ymin}`;
+  const kind = { box: "box", polygon: `polygon of ${shape.points?.length},`, parts: `${shape.parts?.length} polygons,` }[shape.kind];
+  return `${kind} ${size} at ${xmin}, ${ymin}`;
 }

@@ -3,23 +3,18 @@
 import { NoConnection, Refused } from "./api.js";
 import { ask } from "./dialogs.js";
 import { byId, count } from "./elements.js";
-import { DeskEditing } from "./editing.js";
-import { faultOf, toObject } from "./shapes.js";
+import { DeskDescribing } from "./describing.js";
+import { toObject } from "./shapes.js";
 import { History } from "./undo.js";
 
-export class DeskSubmitting extends DeskEditing {
+export class DeskSubmitting extends DeskDescribing {
   async submit() {
     if (this.readOnly) return void this.refuse();
     if (this.gestures.drawing) return void this.say("Something is being drawn: close it, or press Escape.", "warn");
     if (!this.shapes.length && !this.state.nothing) {
       return void this.say("Nothing is drawn. If there is nothing to label here, press N, then Enter.", "warn");
     }
-    const faulty = this.shapes.find((shape) => (shape.points && faultOf(shape.points)) || !this.labels.allows(shape.label));
-    if (faulty) {
-      this.select(faulty.id);
-      const fault = faulty.points && faultOf(faulty.points);
-      return void this.say(fault || `The label “${faulty.label}” is not one of this campaign's: choose another.`, "warn");
-    }
+    if (!this.isComplete()) return;
     if (this.base.done && !this.dirty) return void this.openNextToDo();
     if (this.foreign) return void this.say("This image is also being labeled in another tab: choose above which to keep.", "warn");
     return this.reopened ? this.submitCorrections() : this.send();
@@ -95,6 +90,12 @@ export class DeskSubmitting extends DeskEditing {
       this.say("Not submitted: one of your drafts is older than what is stored. Look at it first.", "bad");
       await this.open(error.details.image_id);
     } else if (error instanceof Refused && error.status === 412) await this.askAboutStaleWrite();
+    else if (error instanceof Refused && error.status === 422 && error.details?.faults) {
+      const { image_id, count: faults } = error.details;
+      const more = faults > 1 ? ` (and ${count(faults - 1, "more fault")})` : "";
+      if (image_id !== this.imageId && this.draftIds.has(image_id)) await this.open(image_id);
+      this.say(`Not submitted: ${error.message}${more}.`, "bad");
+    }
     else {
       if (error instanceof Refused && error.status === 409) await this.look();
       this.say(`Not submitted: ${error.message}.`, "bad");

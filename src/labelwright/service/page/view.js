@@ -1,8 +1,9 @@
 /* The desk as it is seen: what stands where. It changes nothing. */
 
+import { showAttributes, showWholeImage } from "./attributes.js";
 import { byId } from "./elements.js";
 import { showLabels, showShapes } from "./panels.js";
-import { pixel } from "./shapes.js";
+import { drawn, pixel } from "./shapes.js";
 
 export class DeskView {
   say(text, kind) {
@@ -78,11 +79,12 @@ export class DeskView {
   }
 
   render() {
-    const { shapes, selectedId, readOnly, labels } = this;
-    const looks = new Map(shapes.map(({ id, label }) => [id, { colour: labels.colour(label), text: labels.shown(label) }]));
+    const { selectedId, readOnly, labels } = this;
+    const shapes = drawn(this.shapes);
+    const looks = new Map(shapes.map(({ id, label }) => [id, { colour: labels.colour(label), ink: labels.ink(label), text: labels.shown(label) }]));
     if (this.loaded) {
       this.paint.shapes(shapes, looks, selectedId);
-      this.canvas.sync(shapes, selectedId, !readOnly);
+      this.canvas.sync(shapes, selectedId, !readOnly && this.selected?.kind !== "parts");
       this.markCorner();
     }
     showLabels(labels, this.selected?.label ?? this.label, readOnly, (name) => {
@@ -92,15 +94,22 @@ export class DeskView {
       this.select(id);
       this.canvas.focus();
     });
+    const actions = {
+      describe: (...change) => this.describe(...change),
+      toggle: (name) => this.toggleWholeImage(name),
+      leave: () => this.canvas.focus(),
+    };
+    showAttributes(this.selected, labels, readOnly, actions);
+    showWholeImage(this.shapes, labels, readOnly, actions);
     byId("no-shapes").textContent = shapes.length || !this.loaded ? "" : this.state.nothing ? "Nothing here." : "None yet. Draw on the picture.";
     const nothing = byId("nothing-button");
     nothing.setAttribute("aria-pressed", String(this.state.nothing));
-    nothing.disabled = readOnly || shapes.length > 0;
+    nothing.disabled = readOnly || this.shapes.length > 0;
     this.showDrawing();
     byId("redo-button").disabled = readOnly || !this.history.canRedo;
     byId("delete-button").disabled = readOnly || !this.selected;
     byId("search-button").disabled = readOnly;
-    for (const tool of ["box", "polygon"]) byId(`tool-${tool}`).disabled = this.campaign.status !== "active";
+    for (const tool of ["box", "polygon"]) byId(`tool-${tool}`).disabled = this.campaign.status !== "active" || !this.mayDraw(tool);
     byId("previous-button").disabled = this.position <= 0;
     byId("next-button").disabled = this.position >= this.images.length - 1;
     byId("place").textContent = `${this.position + 1} / ${this.images.length}${this.name ? `  ·  ${this.name}` : ""}`;
