@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import csv
 import io
 import json
 from pathlib import Path
@@ -89,5 +90,12 @@ def test_a_mask_is_written_in_every_format(tmp_path: Path) -> None:
     (drawn,) = line["label"]
     loops = [[(x * 20, y * 30) for x, y in zip(ring[::2], ring[1::2], strict=True)] for ring in drawn["polygon"]]
     assert abs(sum(abs(_twice(loop)) / 2 for loop in loops) - 8) < 1e-4
-    row = [text for text in written["csv"].read_text().splitlines() if ",ring," in text]
-    assert row[0].endswith("0.5,1.0,2.0,4.0,5.0,")
+    (row,) = [row for row in csv.DictReader(written["csv"].open(newline="")) if row["label"] == "ring"]
+    assert [row[name] for name in ("confidence", "xmin", "ymin", "xmax", "ymax", "polygon")] == [
+        "0.5",
+        "1.0",
+        "2.0",
+        "4.0",
+        "5.0",
+        "",
+    ]

@@ -59,7 +59,7 @@ def call(service, headers, method, path, number):
 
 def test_every_route_but_health_needs_a_key(service):
     routes = all_routes(service)
-    assert len(routes) == 24
+    assert len(routes) == 26
     for method, path in routes - OPEN:
         for headers in ({}, {"Authentication-Key": "admin-key"}):
             response = call(service, headers, method, path, 1)

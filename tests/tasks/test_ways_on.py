@@ -127,12 +127,12 @@ class Walk:
         assert response.status_code == 200, response.text
         return response.json()
 
-    def label(self, **shape: Any) -> None:
-        """A labeler draws a boat in every image."""
+    def label(self, first: int = 0, count: int | None = None, **shape: Any) -> None:
+        """A labeler draws a boat in every image, or in so many of them from the first one on."""
         path = f"/campaigns/{self.record.remote_id}"
         boat = {"label": "boat", "confidence": 1, "bounding_box": {"xmin": 1, "ymin": 1, "xmax": 9, "ymax": 8}, **shape}
         images = self.ask("GET", f"{path}/images", labeler=True)["images"]
-        objects = [{"image_id": image["image_id"], "objects": [boat]} for image in images]
+        objects = [{"image_id": image["image_id"], "objects": [boat]} for image in images[first:][:count]]
         self.ask("PUT", f"{path}/objects", objects, labeler=True)
 
     # CVAT
@@ -180,6 +180,7 @@ class Way:
     """What follows the commands: labelers go on, a sweep runs."""
 
 
+REOPEN_WRONG, DELIVER = "labelwright reopen 'river' --wrong", "labelwright deliver 'river' --accept-partial"
 RESUME, CANCEL = "labelwright resume 'river'", "labelwright cancel 'river'"
 CHANGE = "labelwright change 'river' CAMPAIGN.YAML"
 ADOPT = "labelwright adopt 'river' --file CAMPAIGN.YAML"
@@ -202,6 +203,24 @@ def forbidden_geometry(walk: Walk) -> None:
     spec = dict(walk.record.spec)
     spec["labels"] = [dict(label, geometry="box") for label in spec["labels"]]
     the_ledger().campaigns.record_spec("river", spec)
+    walk.sweep()
+
+
+def one_forbidden_geometry(walk: Walk) -> None:
+    """Two images are labeled as the schema asks, one is not."""
+    walk.launch()
+    walk.label(count=1, polygon=[[1, 1], [9, 1], [5, 8]])
+    spec = dict(walk.record.spec)
+    spec["labels"] = [dict(label, geometry="box") for label in spec["labels"]]
+    the_ledger().campaigns.record_spec("river", spec)
+    walk.label(first=1)
+    walk.sweep()
+
+
+def completed_by_hand(walk: Walk) -> None:
+    walk.launch()
+    walk.label(count=1)
+    walk.ask("PUT", f"/campaigns/{walk.record.remote_id}", {"new_status": "completed"})
     walk.sweep()
 
 
@@ -366,6 +385,23 @@ FAILED = "labelwright failed 'river'"
 SERVICE, SHELF, CVAT = "campaign_api", "shelf", "cvat"
 WAYS = [
     Way("forbidden geometry", SERVICE, forbidden_geometry, (CHANGE, RESUME), State.EXPORTED),
+    Way(
+        "forbidden geometry, drawn again",
+        SERVICE,
+        one_forbidden_geometry,
+        (REOPEN_WRONG,),
+        State.EXPORTED,
+        ends=labeled_and_swept,
+    ),
+    Way("forbidden geometry, left out", SERVICE, one_forbidden_geometry, (DELIVER,), State.EXPORTED),
+    Way(
+        "completed by hand",
+        SERVICE,
+        completed_by_hand,
+        ("labelwright reopen 'river'",),
+        State.EXPORTED,
+        ends=labeled_and_swept,
+    ),
     Way("ledger lost", SERVICE, ledger_lost, (ADOPT,), State.EXPORTED, ends=labeled_and_swept),
     Way(
         "image added on the platform",
@@ -434,8 +470,9 @@ WAYS = [
 
 PLACES = {
     ("tasks/attention.py", "asking_for_attention"): "forbidden geometry",
+    ("tasks/campaign/progress.py", "_handle_early_close"): "completed by hand",
     ("tasks/campaign/progress.py", "_move"): "task deleted",
-    ("tasks/export/labels.py", "check_labels"): "task deleted",
+    ("tasks/export/checks.py", "_refuse_lost_images"): "task deleted",
     ("tasks/sweep/refresh.py", "_handle_failure"): "campaign deleted",
     ("tasks/sweep/restarts.py", "due_work"): "restarts used up",
 }

@@ -47,13 +47,23 @@ def _details(order: CampaignOrder, current: dict[str, Any]) -> dict[str, Any]:
     if order.metadata:
         details["metadata"] = dict(order.metadata)
     if FEATURE in current:
-        details[FEATURE] = schema_json(_in_order(order.labels, existing))
+        details[FEATURE] = _widened(order.labels, current[FEATURE])
     elif "labels" in current:  # without, the campaign takes any label
         details["labels"] = [*existing, *(name for name in order.labels.names if name not in existing)]
     return details
 
 
-def _in_order(schema: LabelSchema, existing: list[str]) -> LabelSchema:
-    """The schema with the labels that exist first, in their order, so that keys of labels stay the same."""
-    known = [schema[name] for name in existing if name in schema]
-    return LabelSchema((*known, *(label for label in schema if label.name not in existing)))
+def _widened(schema: LabelSchema, current: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The schema's labels as JSON: those that exist first, in their order, and none narrower than it is there.
+
+    A label that somebody added there by its name takes every geometry: what is drawn with it is checked at export.
+    """
+    labels = {label["name"]: label for label in schema_json(schema)}
+    existing = []
+    for there in current:
+        label = labels.pop(there["name"], there)
+        asked = {attribute["name"] for attribute in label["attributes"]}
+        more = [attribute for attribute in there["attributes"] if attribute["name"] not in asked]
+        geometry = there["geometry"] if there["geometry"] == "any" else label["geometry"]
+        existing.append({**label, "geometry": geometry, "attributes": [*label["attributes"], *more]})
+    return [*existing, *labels.values()]
