@@ -18,7 +18,7 @@ import requests
 
 from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.ledger import Ledger
-from labelwright.service import ServiceConfig
+from labelwright.service import ServiceConfig, objects
 from labelwright.service.run import serving
 from tests.platforms.proxy import FaultProxy, Request
 
@@ -73,7 +73,9 @@ class Course:
 
     @contextmanager
     def _service(self) -> Iterator[str]:
-        with serving(ServiceConfig(data_dir=self.home / "service")) as url:
+        with pytest.MonkeyPatch.context() as patch, serving(ServiceConfig(data_dir=self.home / "service")) as url:
+            # Datasets say when an image was labeled: the same moment in every course.
+            patch.setattr(objects, "now", lambda: "2026-01-02T03:04:05.000006Z")
             self.proxy.target = ("127.0.0.1", int(url.rsplit(":", 1)[1]))
             yield url
 

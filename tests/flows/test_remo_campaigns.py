@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from labelwright.campaigns.unsupported import Unsupported
 from labelwright.datasets import read_labels_csv
 from labelwright.domain import State
 from labelwright.flows.export_campaign import export_campaign
@@ -18,7 +19,6 @@ from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
-from labelwright.platforms import PlatformRefused
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.context import the_ledger
@@ -124,7 +124,9 @@ def test_sweep_notices_images_reopened_or_deleted_after_export(server, river, tm
     first, second, *_ = sorted(dataset.pictures.values(), key=lambda picture: picture.name)
     Labeler(server.url).say(remote, str(first.id), {"objects": []}, "not_annotated")
     assert sweep_campaigns() == {"river": "reopened"}
-    assert the_ledger().campaigns.moves("river")[-1].why == "given back on the platform"
+    assert the_ledger().campaigns.moves("river")[-1].why == (
+        "reopened on the platform, not by Labelwright: 6 of 7 images are done"
+    )
     Labeler(server.url).say(remote, str(first.id), {"objects": []}, "done")
     assert sweep_campaigns() == {"river": "exported"}
     with server.lock:
@@ -181,12 +183,12 @@ def test_a_launch_whose_answers_are_lost_ends_as_on_a_good_network(server, river
     assert sweep_campaigns() == {"river": "exported"}
 
 
-def test_labels_of_two_kinds_need_attention_before_anything_is_sent(server, river):
+def test_labels_of_two_kinds_are_refused_before_anything_is_sent(server, river):
     mixed = [{"name": "boat"}, {"name": "sail", "geometry": "polygon"}]
     spec = river.model_validate({**river.model_dump(), "labels": mixed})
-    with pytest.raises(PlatformRefused, match="Make a campaign for each"):
+    with pytest.raises(Unsupported, match=r"has one of them\. Make a campaign for each"):
         launch_campaign(spec)
-    assert the_ledger().campaigns.get("river").state is State.NEEDS_ATTENTION
+    assert the_ledger().campaigns.find("river") is None
     assert not server.world.datasets
 
 

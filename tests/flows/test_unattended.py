@@ -21,7 +21,6 @@ from prefect.states import Crashed, Running
 from sqlalchemy import update
 
 from labelwright.domain import Annotation, Box, State
-from labelwright.flows import export_campaign as campaign_export
 from labelwright.flows import predict_campaign as campaign_predictions
 from labelwright.flows.finish_campaign import finish_campaign
 from labelwright.flows.launch_campaign import launch_campaign
@@ -36,6 +35,7 @@ from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.drops import start_drop, unanswered_drops
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.events import resource_of, send_events
+from labelwright.tasks.export import datasets as exported_datasets
 from labelwright.tasks.leases import finishing_lease
 from labelwright.tasks.sweep import dead_runs
 from labelwright.tasks.sweep import restarts as starting
@@ -425,7 +425,7 @@ def test_a_finishing_run_holds_a_lease_of_its_own_while_it_exports(home, shelves
     launch_campaign(spec_of("long"))
     label(home, shelves["north"], "long", 3)
     sweep_campaigns(go_on="no")
-    monkeypatch.setattr(campaign_export, "draw_labels", look)
+    monkeypatch.setattr(exported_datasets, "draw_labels", look)
     finish_campaign("long", export=True)
     ((exporting, leases),) = observed
     assert leases[campaign_lease("long")] == exporting

@@ -42,7 +42,8 @@ def reasons_to_refuse(spec: CampaignSpec) -> list[str]:
         PLATFORMS[spec.platform].check_labels(spec.schema_of_labels(), spec.options)
     except PlatformRefused as refused:
         name = PLATFORMS[spec.platform].shown_name
-        losses.append(f"labels: {name} cannot take them: {' '.join(filter(None, (refused.message, refused.advice)))}")
+        sentences = [part.rstrip(".") for part in (refused.message, refused.advice) if part]
+        losses.append(f"labels: {name} cannot take them: {'. '.join(sentences)}")
     except ValidationError:
         pass  # unknown options are refused when the platform is connected
     return losses
