@@ -26,6 +26,7 @@ def run_as_functions(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(runtime, "prefect_runtime", lambda *_, **__: nullcontext())
     for module in (sweeping, task_leases):
         monkeypatch.setattr(module, "send_events", lambda: None)
+    monkeypatch.setattr(sweeping, "pause_cancelled", list)
     monkeypatch.setattr(sweeping, "free_dead_runs", list)
     monkeypatch.setattr(sweeping, "refresh_all", refresh_all)
 
