@@ -16,7 +16,7 @@ from .admin_file import KeyPair
 from .api.errors import Conflict, Invalid
 from .campaigns import campaign_json, find_campaign
 from .database import Database, campaigns
-from .label_schema import LabelFields, check_schema, named_label
+from .label_schema import LabelFields, named_label, names_and_translations
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,9 @@ class CampaignChanges:
 
         Raises Conflict for a label, geometry or attribute that would be missing afterwards, or a finished campaign.
         """
-        change = _with_names(change)
+        if change.label_schema is not None:
+            names, translations = names_and_translations(change.label_schema, change.labels)
+            change = replace(change, labels=names, label_translations=change.label_translations or translations)
         pair: KeyPair | None = None
         with self._database.write() as connection:
             row = find_campaign(connection, campaign)
@@ -71,18 +73,6 @@ class CampaignChanges:
                 connection.execute(changed.values(**values, revision=row.revision + 1))
             body = campaign_json(find_campaign(connection, campaign))
         return body | ({"access_token": {"apikey": pair.key, "apisecret": pair.secret}} if pair else {})
-
-
-def _with_names(change: Change) -> Change:
-    """Adds the names and translations of a change's schema. Raises Invalid if its labels are other ones."""
-    if change.label_schema is None:
-        return change
-    check_schema(change.label_schema)
-    names = [label["name"] for label in change.label_schema]
-    if change.labels is not None and list(change.labels) != names:
-        raise Invalid("labels are not the names of label_schema in the same order: leave labels out, or send the same")
-    translations = {label["name"]: label["translations"] for label in change.label_schema if label["translations"]}
-    return replace(change, labels=names, label_translations=change.label_translations or translations)
 
 
 def _changed_schema(row: Row[Any], change: Change) -> list[LabelFields] | None:

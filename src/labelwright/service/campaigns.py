@@ -15,7 +15,7 @@ from .access import Access, Identity
 from .api.errors import Conflict, Invalid, Unknown
 from .api.pagination import Page
 from .database import Database, campaign_images, campaigns, images, is_text, now
-from .label_schema import LabelFields, check_schema
+from .label_schema import LabelFields, names_and_translations
 from .reopening import reopened_reasons
 
 MOVES = {
@@ -48,7 +48,9 @@ class Campaigns:
         self._access = access
 
     def create(self, order: Order, who: Identity) -> dict[str, Any]:
-        order = _with_names(order)
+        if order.label_schema is not None:
+            names, translations = names_and_translations(order.label_schema, order.labels)
+            order = replace(order, labels=names, label_translations=order.label_translations or translations)
         _check_labels(order)
         with self._database.write() as connection:
             if connection.execute(select(campaigns.c.id).where(campaigns.c.title == order.title)).one_or_none():
@@ -194,18 +196,6 @@ def campaign_json(row: Row[Any]) -> dict[str, Any]:
     if row.label_schema is not None:
         body["label_schema"] = json.loads(row.label_schema)
     return body
-
-
-def _with_names(order: Order) -> Order:
-    """Adds names and translations to an order that has them in its schema only. Raises Invalid if the two differ."""
-    if order.label_schema is None:
-        return order
-    check_schema(order.label_schema)
-    names = [label["name"] for label in order.label_schema]
-    if order.labels is not None and list(order.labels) != names:
-        raise Invalid("labels are not the names of label_schema in the same order: leave labels out, or send the same")
-    translations = {label["name"]: label["translations"] for label in order.label_schema if label["translations"]}
-    return replace(order, labels=names, label_translations=order.label_translations or translations)
 
 
 def _check_labels(order: Order) -> None:

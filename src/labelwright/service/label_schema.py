@@ -41,6 +41,21 @@ def check_schema(labels: Sequence[LabelFields]) -> None:
                 raise Invalid(f"label_schema: label '{label['name']}': {field} '{repeated}' is listed twice")
 
 
+def names_and_translations(
+    schema: Sequence[LabelFields], labels: Sequence[str] | None
+) -> tuple[list[str], dict[str, dict[str, str]]]:
+    """Returns the names of a schema and its translations by label.
+
+    labels: the names that were sent beside it, if any. Raises Invalid when they differ, and for a schema that
+    contradicts itself.
+    """
+    check_schema(schema)
+    names = [label["name"] for label in schema]
+    if labels is not None and list(labels) != names:
+        raise Invalid("labels are not the names of label_schema in the same order: leave labels out, or send the same")
+    return names, {label["name"]: label["translations"] for label in schema if label["translations"]}
+
+
 def _label_from(label: LabelFields) -> Label:
     return Label(
         name=label["name"],
