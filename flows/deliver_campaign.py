@@ -8,6 +8,7 @@ from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.export.checks import check_labels, count_labeled
+from labelwright.tasks.export.comparison import show_changes
 from labelwright.tasks.export.datasets import register_datasets
 from labelwright.tasks.export.delivering import (
     begin_delivery,
@@ -17,9 +18,15 @@ from labelwright.tasks.export.delivering import (
 )
 from labelwright.tasks.export.labels import read_all_labels
 from labelwright.tasks.leases import campaign_lock
+from labelwright.tasks.sweep.slots import start_next_runs
 
 
-@flow(name="deliver-campaign", flow_run_name="deliver {title}")
+@flow(
+    name="deliver-campaign",
+    flow_run_name="deliver {title}",
+    on_completion=[start_next_runs],
+    on_failure=[start_next_runs],
+)
 def deliver_campaign(title: str, accept_partial: bool = False) -> list[dict[str, Any]]:
     """Reads the labels, registers those images that are labeled and valid, and lists every other image with its reason.
 
@@ -38,6 +45,7 @@ def deliver_campaign(title: str, accept_partial: bool = False) -> list[dict[str,
         begin_delivery(title)
         datasets = register_datasets(title)
         record_delivery(title, datasets)
+        show_changes(title, datasets)
         conclude_delivery(title)
         show_campaign(title)
     return datasets

@@ -9,6 +9,7 @@ from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.campaign.progress import require_labeled
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.export.checks import check_labels
+from labelwright.tasks.export.comparison import show_changes
 from labelwright.tasks.export.datasets import register_datasets
 from labelwright.tasks.export.delivering import begin_delivery, record_delivery
 from labelwright.tasks.export.labels import read_all_labels
@@ -34,6 +35,7 @@ def export_campaign(title: str) -> list[dict[str, Any]]:
         begin_delivery(title)
         datasets = register_datasets(title)
         record_delivery(title, datasets)
+        show_changes(title, datasets)
         mark_exported(title)
         show_campaign(title)
     return datasets

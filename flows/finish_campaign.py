@@ -2,17 +2,24 @@
 
 from prefect import flow
 
+from labelwright.campaigns.queue import finishing_lease
 from labelwright.tasks.campaign.lifecycle import close_campaign, refuse_unlabeled
 from labelwright.tasks.campaign.platform_labels import check_platform_labels
 from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.export.checks import check_labels
 from labelwright.tasks.export.labels import read_all_labels
-from labelwright.tasks.leases import campaign_lock, finishing_lease, named_lock
+from labelwright.tasks.leases import campaign_lock, named_lock
+from labelwright.tasks.sweep.slots import start_next_runs
 
 from .export_campaign import export_campaign
 
 
-@flow(name="finish-campaign", flow_run_name="finish {title}")
+@flow(
+    name="finish-campaign",
+    flow_run_name="finish {title}",
+    on_completion=[start_next_runs],
+    on_failure=[start_next_runs],
+)
 def finish_campaign(title: str, export: bool = False) -> None:
     """Checks the labels while the campaign can still be returned to its labelers, then closes it.
 

@@ -18,19 +18,25 @@ from labelwright.tasks.campaign.image_set_upload import (
     match_images,
     refuse_missing,
     seal_image_set,
-    upload_batch,
+    upload_batches,
     wait_for_image_set,
 )
 from labelwright.tasks.campaign.lifecycle import activate_campaign, add_images, create_campaign, position_ranges
 from labelwright.tasks.campaign.summary import show_campaign
 from labelwright.tasks.credentials import Credentials, with_credentials
 from labelwright.tasks.leases import campaign_lock
+from labelwright.tasks.sweep.slots import start_next_runs
 
 ROUNDS = 3
 """How often a run sends images that are missing on the platform."""
 
 
-@flow(name="launch-campaign", flow_run_name="launch {campaign.title}")
+@flow(
+    name="launch-campaign",
+    flow_run_name="launch {campaign.title}",
+    on_completion=[start_next_runs],
+    on_failure=[start_next_runs],
+)
 def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = None) -> str:
     """Checks and uploads the images, creates the campaign and activates it. Idempotent: does only what is missing.
 
@@ -38,7 +44,7 @@ def launch_campaign(campaign: CampaignSpec, credentials: Credentials | None = No
     Returns the campaign's title.
     """
     campaign = with_credentials(campaign, credentials)
-    with campaign_lock(campaign.title, "launch"):
+    with campaign_lock(campaign.title, "launch", begins=False):
         title = register_campaign(campaign)
         check_images(title)
         if bills_tasks(title):
@@ -63,8 +69,7 @@ def make_image_set(title: str) -> None:
         batches = find_missing_images(title)
         if not batches:
             break
-        for batch in batches:
-            upload_batch(title, batch)
+        upload_batches(title, batches)
     else:
         refuse_missing(title)
     seal_image_set(title)

@@ -4,11 +4,12 @@ from typing import Any
 
 from prefect import flow
 
+from labelwright.campaigns.queue import waiting_lease
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain import State
 from labelwright.tasks.campaign.waiting import wait_for_labels
 from labelwright.tasks.credentials import Credentials, with_credentials
-from labelwright.tasks.leases import named_lock, waiting_lease
+from labelwright.tasks.leases import named_lock
 
 from .export_campaign import export_campaign
 from .finish_campaign import finish_campaign

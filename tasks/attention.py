@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from prefect import task
-
 from labelwright.campaigns.changes import CampaignChanged
+from labelwright.campaigns.next_steps import names_command
 from labelwright.datasets import NotDelivered, SpoolDamaged, ValidationFailed
 from labelwright.domain import IllegalMove, State
+from labelwright.domain.commands import quoted
+from labelwright.domain.errors import error_code_of, with_code
 from labelwright.ingest import SourceError
 from labelwright.ledger import CampaignBusy, LeaseLost, LedgerError
 from labelwright.platforms import PlatformRefused
 from labelwright.stores.protocol import ContentMismatch, UnsafeDataset
+from labelwright.tasks.chaining import task
 
 from .context import the_ledger
 from .reporting import log
@@ -34,13 +35,13 @@ REFUSALS = (
 
 
 @task(task_run_name="ask for attention to {title}", **UNCACHED)
-def ask_for_attention(title: str, reason: str, back_to: State | None = None) -> None:
-    """Move the campaign to "needs attention" and record the reason.
+def ask_for_attention(title: str, reason: str, code: str, back_to: State | None = None) -> None:
+    """Move the campaign to "needs attention" and record the reason, with its error code at the end.
 
     reason: names a command that leads on; without one, `labelwright resume` is added.
     back_to: the state to which `labelwright resume` returns it; by default its present state.
     """
-    reason = with_command(title, reason)
+    reason = with_code(with_command(title, reason), code)
     log().error("%s needs attention: %s", title, reason)
     campaigns = the_ledger().campaigns
     if campaigns.find(title) is not None:
@@ -73,7 +74,7 @@ def asking_for_attention(title: str) -> Iterator[None]:
     except (CampaignBusy, LeaseLost, CampaignChanged):
         raise
     except REFUSALS as error:
-        ask_for_attention(title, reason_of(title, error))
+        ask_for_attention(title, reason_of(title, error), error_code_of(error))
         raise
 
 
@@ -83,13 +84,13 @@ def reason_of(title: str, error: Exception) -> str:
     if isinstance(error, ValidationFailed):
         return (
             f"{message}\nCorrect the labels on the platform, or allow more in the campaign file: labelwright change "
-            f"'{title}' CAMPAIGN.YAML. Then: labelwright resume '{title}'"
+            f"'{title}' CAMPAIGN.YAML. Then: labelwright resume {quoted(title)}"
         )
     return with_command(title, message)
 
 
 def with_command(title: str, reason: str) -> str:
     """The reason, with `labelwright resume` at its end if it names no command for this campaign."""
-    if re.search(rf"labelwright [a-z]+ '{re.escape(title)}'", reason):
+    if names_command(title, reason):
         return reason
-    return f"{reason.rstrip().rstrip('.')}. When that is done: labelwright resume '{title}'"
+    return f"{reason.rstrip().rstrip('.')}. When that is done: labelwright resume {quoted(title)}"

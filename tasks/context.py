@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from labelwright.campaigns.image_source import open_source
 from labelwright.campaigns.spec import CampaignSpec, stored_spec
 from labelwright.datasets.names import file_stem
-from labelwright.ingest import Source
+from labelwright.ingest import CannotRead, Source, SourceError
 from labelwright.ledger import CampaignRecord, Ledger, open_ledger
-from labelwright.platforms import PlatformRefused
+from labelwright.network.guards import before_change
+from labelwright.platforms import PlatformError, PlatformRefused
 from labelwright.platforms.protocol import Platform
 from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.security.private_files import private_folder
@@ -34,6 +35,8 @@ class CampaignContext:
     """
 
     def __init__(self, title: str) -> None:
+        """Raises LeaseLost in a run whose campaign was taken over: it ends with the task that begins next."""
+        before_change()
         self.title = title
 
     @cached_property
@@ -99,9 +102,24 @@ class CampaignContext:
         return remote_id
 
 
+def open_image_of(context: CampaignContext, location: str) -> BinaryIO:
+    """Opens an image for a picture. Raises OSError, also where the source has an error of its own."""
+    try:
+        return context.source.open(location)
+    except (CannotRead, SourceError, PlatformError) as error:  # drawn as a tile that cannot be read
+        raise OSError(str(error)) from None
+
+
 def the_ledger() -> Ledger:
     """The ledger that the settings name."""
-    return open_ledger(settings().ledger_address())
+    current = settings()
+    if not _addresses or _addresses[0][0] is not current:  # a sweep asks for it six times for each campaign
+        _addresses[:] = [(current, current.ledger_address())]
+    return open_ledger(_addresses[0][1])
+
+
+_addresses: list[tuple[Settings, str]] = []
+"""The settings of this process and the address of their ledger."""
 
 
 def recorded_spec(title: str) -> CampaignSpec:

@@ -12,13 +12,14 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Cancelled, Crashed
 
 from labelwright.ledger import Lease
+from labelwright.network.guards import before_change
 
 from .reporting import log
 
 
 def mark_runs_crashed(leases: Iterable[Lease]) -> None:
     """Mark the runs that held these leases. A failure is only logged: the next sweep marks them."""
-    leases = list(leases)
+    leases = [lease for lease in leases if lease.run is not None]
     if leases:
         try:
             with get_client(sync_client=True) as client:
@@ -53,5 +54,6 @@ def mark_crashed(client: SyncPrefectClient, run: FlowRun, reason: str) -> None:
     """Mark a dead run as crashed; one that was being cancelled as cancelled, which it stays."""
     log().warning("run %s is dead: %s", run.name, reason)
     being_cancelled = run.state is not None and run.state.type is StateType.CANCELLING
+    before_change()
     make_state = Cancelled if being_cancelled else Crashed
     client.set_flow_run_state(run.id, make_state(message=reason), force=True)

@@ -12,6 +12,7 @@ from labelwright.domain.errors import EventsNotSent, EventsRejected
 from labelwright.ledger import Event
 from labelwright.prefect_integration.events import send_to_prefect
 
+from .campaign.pages import update_pages
 from .context import the_ledger
 from .reporting import log
 
@@ -24,13 +25,16 @@ def resource_of(title: str) -> dict[str, str]:
 
 
 def send_events() -> int:
-    """Send the events in the outbox, oldest first. Returns how many were sent; the others stay in the outbox.
+    """Send the events in the outbox, oldest first, after the pages of their campaigns were written.
+
+    Returns how many were sent; the others stay in the outbox.
 
     If the process dies before an event is marked as sent, it is sent again with the same id, which Prefect ignores.
     """
     outbox, sent = the_ledger().outbox, 0
     try:
         while waiting := outbox.waiting(_BATCH_SIZE):
+            update_pages(waiting)
             _send(waiting)
             outbox.mark_sent(event.id for event in waiting)
             sent += len(waiting)

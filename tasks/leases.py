@@ -8,13 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from functools import cache, wraps
+from typing import ParamSpec, TypeVar, cast
 
 from prefect.context import FlowRunContext
+from prefect.states import Cancelled
 
-from labelwright.ledger import CampaignRecord, campaign_lease
+from labelwright.campaigns.queue import campaign_wait
+from labelwright.domain.errors import show_code
+from labelwright.ledger import CampaignBusy, campaign_lease
 from labelwright.platforms import PlatformUnavailable
+from labelwright.prefect_integration.team_settings import WORKER, record_settings
+from labelwright.settings import settings
 
 from .attention import asking_for_attention
 from .context import the_ledger
@@ -27,15 +32,20 @@ _Result = TypeVar("_Result")
 
 
 @contextmanager
-def campaign_lock(title: str, doing: str) -> Iterator[None]:
+def campaign_lock(title: str, doing: str, *, begins: bool = True) -> Iterator[None]:
     """Hold the campaign's lease while a flow works on it, and send the outbox's events at the end.
 
     A lease whose run died is taken over, and that run is marked as crashed. Raises CampaignBusy while another run holds
     it.
+
+    begins: whether the run counts as begun now; a launch begins when its campaign is in the ledger.
     """
     try:
-        with _lease(campaign_lease(title), doing), asking_for_attention(title), recording_waits(title):
-            yield
+        with _lease(campaign_lease(title), doing):
+            if begins:
+                the_ledger().runs.record_begun()
+            with asking_for_attention(title), recording_waits(title):
+                yield
     finally:
         send_events()
 
@@ -70,7 +80,25 @@ def with_run_lease(function: Callable[_Parameters, _Result]) -> Callable[_Parame
         if context is None or context.flow_run is None:
             return function(*args, **kwargs)
         with named_lock(f"flow run {context.flow_run.id}"):
+            the_ledger().runs.record_begun()
             return function(*args, **kwargs)
+
+    return wrapper
+
+
+def skipped_while_busy(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Decorates flows of a schedule: a run that finds its lease taken ends as cancelled. By a command it is refused."""
+
+    @wraps(function)
+    def wrapper(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        try:
+            return function(*args, **kwargs)
+        except CampaignBusy as busy:
+            context = FlowRunContext.get()
+            if context is None or context.flow_run is None or context.flow_run.deployment_id is None:
+                raise
+            # Prefect takes a state that a flow returns for the state of its run.
+            return cast("_Result", Cancelled(message=f"skipped: {busy}"))
 
     return wrapper
 
@@ -82,29 +110,17 @@ def _lease(name: str, doing: str) -> Iterator[None]:
     holder = f"the run '{run.name}' ({run.id})" if run else f"{doing} on this machine"
     with leases.held(name, holder, str(run.id) if run else None, on_trouble=log().warning):
         mark_runs_crashed(leases.taken_over())
-        yield
+        if run is not None and run.deployment_id is not None:
+            _record_settings_once()
+        try:
+            yield
+        except Exception as error:
+            if run is not None:
+                show_code(error)  # Prefect writes the error's text into the state of the run
+            raise
 
 
-def connection_of(record: CampaignRecord) -> str:
-    """The name of the campaign's connection."""
-    return str(record.spec.get("connection") or record.spec.get("platform"))
-
-
-def campaign_wait(title: str) -> str:
-    """The name of a wait that concerns one campaign, after a Retry-After in one of its runs."""
-    return f"campaign {title}"
-
-
-def connection_wait(connection: str) -> str:
-    """The name of a wait that concerns all campaigns of a connection, after a Retry-After in a sweep."""
-    return f"connection {connection}"
-
-
-def waiting_lease(title: str) -> str:
-    """The name of the lease of a `run-campaign` run."""
-    return f"run {title}"
-
-
-def finishing_lease(title: str) -> str:
-    """The name of the lease of a `finish-campaign` run, which may also export."""
-    return f"finish {title}"
+@cache
+def _record_settings_once() -> None:
+    """Record this worker's settings, which the doctor compares with those of other workers and of the receiver."""
+    record_settings(settings(), WORKER, the_ledger().identity())

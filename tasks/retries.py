@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Any
+from typing import Any, TypeVar
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
@@ -69,16 +69,31 @@ def wait(seconds: float) -> None:
     time.sleep(seconds)
 
 
-UNCACHED: dict[str, Any] = {"cache_policy": NO_CACHE}
+UNCACHED: dict[str, Any] = {"cache_policy": NO_CACHE, "tags": ["labelwright"]}
 """Options of every task: the ledger records what was done, so no task reuses a result that Prefect stored.
 
 By Prefect's default, once results are persisted, a second check for missing images in one run would return the result
-of the first."""
+of the first. The tag finds our task runs among those of others."""
 
 RETRY_POLICY: dict[str, Any] = UNCACHED | {
     "retries": len(settings().retry_delays),
     "retry_delay_seconds": settings().retry_delays,
     "retry_jitter_factor": 0.2,
     "retry_condition_fn": is_transient_announced,
+    "tags": ["labelwright", "labelwright-remote"],
 }
-"""Options of every task that calls a platform or a store."""
+"""Options of every task that calls a platform or a store. Prefect can limit how many run at once by the second tag."""
+
+
+_Result = TypeVar("_Result")
+
+
+def without_task_run(step: Task[[], _Result]) -> _Result:
+    """Calls a task's function without recording a task run, for a step of a sweep that mostly finds nothing to do.
+
+    After an error that a retry may fix it is run as a task, with its retries.
+    """
+    try:
+        return step.fn()
+    except (PlatformUnavailable, OperationalError):
+        return step()

@@ -535,6 +535,10 @@ resource worker 'Microsoft.App/containerApps@2026-01-01' = {
               secretRef: 'ledger-url'
             }
             {
+              name: 'LABELWRIGHT_SHARED_FOLDERS'
+              value: '["/data"]'
+            }
+            {
               name: 'AZURE_CLIENT_ID'
               value: identity.properties.clientId
             }

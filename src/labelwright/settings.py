@@ -35,9 +35,26 @@ from .security.private_files import private_folder
 class SettingsError(ValueError):
     """A setting that is missing or invalid. The message names it and says how to set it."""
 
+    error_code = "LW1101"
+
+
+class MissingSetting(SettingsError):
+    """A setting that this machine lacks, and that another one of the team may have.
+
+    setting: its name in the settings, such as `receiver.drop_container` or `connections.agency`.
+    """
+
+    error_code = "LW1102"
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
+
 
 class EmbeddedServiceAway(SettingsError):
     """The embedded service has data here and no address at this moment: it is stopped, or being restarted."""
+
+    error_code = "LW1103"
 
 
 def _without_credential(url: str) -> str:
@@ -80,6 +97,7 @@ class ConnectionSettings(BaseModel):
 
     platform: str | None = Field(None, description="By default the connection's own name.")
     url: str | None = None
+    page: PlainUrl | None = Field(None, description="The embedded service's address for labelers, if it is another.")
     requests_per_second: float | None = Field(None, gt=0, description="The platform's limit, for this process.")
     key: SecretStr | None = None
     secret: SecretStr | None = None
@@ -161,6 +179,21 @@ class ReceiverSettings(BaseModel):
     )
 
 
+class OperationsSettings(BaseModel):
+    """Who may look at the operations page, beside the admin of the embedded service."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reader_key: str | None = Field(None, min_length=1, description="Key of those who may look and change nothing.")
+    reader_secret: SecretStr | None = Field(None, min_length=16, description="The secret to it.")
+    user_header: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9-]*$",
+        description="Header in which a proxy names the user that it has checked; by default none is trusted.",
+    )
+    admins: list[str] = Field([], description="Users of that header who may act; the others may look.")
+
+
 class Settings(BaseSettings):
     """All settings of a machine."""
 
@@ -173,6 +206,12 @@ class Settings(BaseSettings):
     ledger_url: SecretStr | None = Field(
         None, description="SQLAlchemy URL; by default an SQLite file in the home folder."
     )
+    shared_folders: list[Path] = Field([], description="Folders that all machines of a team have at the same path.")
+    team_key: SecretStr | None = Field(
+        None,
+        description="Encrypts labelers' keys in the ledger, so that every machine of a team has them: 32 random bytes "
+        "in base64, or block:NAME for a Secret block of Prefect.",
+    )
     connections: dict[str, ConnectionSettings] = Field({}, description="Credentials by name.")
     workspaces: dict[str, WorkspaceSettings] = Field({}, description="Azure ML workspaces by name.")
     container_sas: SecretStr | None = Field(None, description="Signature for reading images from an Azure container.")
@@ -184,8 +223,14 @@ class Settings(BaseSettings):
     )
     image_url_days: float = Field(14, gt=0, le=365, description="How long such an address is good for.")
     service: ServiceSettings = Field(default_factory=ServiceSettings)
+    operations: OperationsSettings = Field(default_factory=OperationsSettings)
     results: ResultsSettings | None = Field(None, description="When set, `labelwright deploy` saves a block for it.")
     receiver: ReceiverSettings | None = Field(None, description="When set, `labelwright up` also starts the receiver.")
+    prefect_busy_seconds: float = Field(
+        300,
+        gt=0,
+        description="Seconds for which `deploy`, `up`, `notify` and `blocks` repeat requests to a busy Prefect server.",
+    )
     sweep_every: float = Field(900, ge=1, description="Seconds between two sweeps of the deployed schedule.")
     upload_threads: int = Field(16, ge=1, le=256)
     upload_engine: Literal["azure", "obstore"] = "azure"
@@ -221,7 +266,17 @@ class Settings(BaseSettings):
     )
     restarts: int = Field(24, ge=1, description="Attempts after which a campaign needs attention.")
     dead_run_minutes: float = Field(
-        15, gt=0, description="Minutes without a heartbeat after which a run counts as crashed."
+        1.5,
+        gt=0,
+        description="Minutes after which a run that was started and has not taken up its work counts as crashed.",
+    )
+    retention_days: float = Field(
+        30,
+        ge=0,
+        description="Days after which sweeps remove ended runs from Prefect, with logs and artifacts; 0 keeps all.",
+    )
+    quiet_sweep_hours: float = Field(
+        24, gt=0, description="Hours after which the run of a sweep that found nothing changed is removed."
     )
     sealing_deadline: float = Field(
         6 * 3600, gt=0, description="Seconds that a platform may take to process an image set."
@@ -252,9 +307,23 @@ class Settings(BaseSettings):
         private_folder(self.home)
         return f"sqlite:///{self.home / 'ledger.db'}"
 
+    def has_ledger_of_team(self) -> bool:
+        """Whether several machines may use the ledger: it is no SQLite file."""
+        return self.ledger_url is not None and not self.ledger_url.get_secret_value().startswith("sqlite")
+
+    def is_shared(self, path: str | Path) -> bool:
+        """Whether a path is in a folder that every machine has."""
+        place = Path(path).resolve()
+        return any(place.is_relative_to(folder.expanduser().resolve()) for folder in self.shared_folders)
+
     def campaign_folder(self, name: str) -> Path:
         """Folder of a campaign's working files on this machine."""
         return self.home / "campaigns" / name
+
+    @property
+    def frames_folder(self) -> Path:
+        """Folder of the frames that were extracted from videos on this machine."""
+        return self.home / "frames"
 
     def connection(self, name: str) -> ConnectionSettings:
         """The named connection. Defaults for `campaign_api` are those of the running embedded service.
@@ -267,7 +336,7 @@ class Settings(BaseSettings):
             return connection
         local = self.embedded_service() if connection.platform == "campaign_api" else None
         if local is not None:
-            service = local.model_copy(update={"url": connection.url or local.url})
+            service = local.model_copy(update={"url": connection.url or local.url, "page": connection.page})
             # At another address (behind a proxy) the service sees another connection, and cannot prove its identity.
             if service.url != local.url and not _is_here(service.url or ""):
                 service._identity = None
@@ -278,13 +347,15 @@ class Settings(BaseSettings):
                 "If nothing restarts it, start it again with: labelwright up"
             )
         if name == "campaign_api":
-            raise SettingsError(
+            raise MissingSetting(
+                "connections.campaign_api",
                 "no labeling service is configured. Start the embedded one with: labelwright serve. Or set "
-                "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL, __KEY and __SECRET"
+                "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL, __KEY and __SECRET",
             )
-        raise SettingsError(
+        raise MissingSetting(
+            f"connections.{name.lower()}",
             f"connection '{name}' is not complete. Set LABELWRIGHT_CONNECTIONS__{name.upper()}__URL, __KEY and "
-            f"__SECRET, or put [connections.{name}] into {self.home / 'settings.toml'}"
+            f"__SECRET, or put [connections.{name}] into {self.home / 'settings.toml'}",
         )
 
     def workspace(self, name: str) -> WorkspaceSettings:
@@ -292,20 +363,23 @@ class Settings(BaseSettings):
         workspace = self.workspaces.get(name.lower())
         if workspace is None:
             variable = f"LABELWRIGHT_WORKSPACES__{name.upper()}"
-            raise SettingsError(
+            raise MissingSetting(
+                f"workspaces.{name.lower()}",
                 f"the Azure ML workspace '{name}' is not configured: set {variable}__CONFIG (or __SUBSCRIPTION_ID, "
                 f"__RESOURCE_GROUP, __WORKSPACE_NAME) and {variable}__ACCOUNT_URL, or create a Prefect block and write "
-                "workspace: block:NAME"
+                "workspace: block:NAME",
             )
         return workspace
 
-    def labeling_page_host(self) -> str | None:
-        """The embedded service's address, if `campaign_api` is the embedded service."""
+    def labeling_page_host(self, name: str = "campaign_api") -> str | None:
+        """The embedded service's address for labelers, if it is on this machine or the connection's `page` names it."""
         try:
-            url = self.connection("campaign_api").url or ""
+            connection = self.connection(name)
         except SettingsError:
             return None
-        local = self.embedded_service()
+        if connection.page:
+            return connection.page.rstrip("/").removesuffix("/label")
+        url, local = connection.url or "", self.embedded_service()
         return url.removesuffix("/api/v1") if local is not None and local.url == url else None
 
     def has_embedded_service(self) -> bool:
@@ -355,7 +429,8 @@ def settings() -> Settings:
 def remember_secrets(value: object) -> None:
     """Masks every secret in the settings, or in a part of them, in all output of this process."""
     if isinstance(value, SecretStr):
-        remember(value.get_secret_value(), keep=True)
+        if not value.get_secret_value().startswith("block:"):
+            remember(value.get_secret_value(), keep=True)
     elif isinstance(value, ConnectionSettings):
         key, secret = value.key, value.secret
         remember(value.url or "", keep=True)

@@ -8,8 +8,6 @@ import time
 from dataclasses import replace
 from typing import BinaryIO, TypeVar
 
-from prefect import task
-
 from labelwright.campaigns.image_source import shared_url
 from labelwright.domain import ExcludedImage, LabeledImage, Reject, State
 from labelwright.ingest import CannotRead, Source
@@ -17,6 +15,7 @@ from labelwright.ledger import EffectItem, ManifestEntry, stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import ImageToSend, KeepsImageSets, SetState, TakesImages
 from labelwright.settings import Settings
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import LongWait, log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
@@ -30,6 +29,8 @@ _STEP = "send images"
 
 class ImageChanged(PlatformRefused):
     """An image was changed after it was checked: labels would be drawn on other pixels."""
+
+    error_code = "LW3002"
 
 
 def keeps_image_sets(title: str) -> bool:
@@ -141,7 +142,7 @@ def wait_for_batch(title: str, batch: int) -> str:
     """
     context = CampaignContext(title)
     platform = context.require_capability(TakesImages)
-    end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
+    end = time.monotonic() + context.settings.sealing_deadline
     wait = LongWait(f"{context.platform.name} has processed a batch of {title}", context.settings.sealing_deadline)
     while (status := platform.read_batch(context.remote_id, batch)).state is SetState.FINISHING:
         if time.monotonic() > end:
@@ -152,8 +153,7 @@ def wait_for_batch(title: str, batch: int) -> str:
                 advice="Run again to wait on.",
             )
         wait.check()
-        time.sleep(pause)
-        pause = min(pause * 1.5, 15)
+        wait.sleep(at_least=0.2)
     for name, reason in status.rejected:
         context.ledger.manifests.drop(title, Reject(name, f"left out by the platform: {reason}"))
     if status.rejected and report_rejects(context) and context.spec.images.strict:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from prefect import task
-
 from labelwright.campaigns.billing import bill_of, in_words, refuse_over_limit
 from labelwright.platforms.protocol import BillsTasks
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext, credentials_of
 from labelwright.tasks.reporting import announce, publish_table
 from labelwright.tasks.retries import UNCACHED

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from prefect import task
-
 from labelwright.campaigns.image_source import limits_of
 from labelwright.ingest import Checked, RemoteChecker, SourceFile, check_files
 from labelwright.platforms import PlatformUnavailable
 from labelwright.settings import SettingsError
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED

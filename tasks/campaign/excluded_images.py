@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
-
-from prefect import task
 
 from labelwright.datasets.campaign_reports import EXCLUDED_CSV, write_excluded
 from labelwright.datasets.delivery import Delivery, read_delivery
@@ -14,6 +13,7 @@ from labelwright.datasets.spool.spool import Spool
 from labelwright.domain import ExcludedImage, ImageState
 from labelwright.ledger import CampaignRecord, stretches
 from labelwright.platforms.protocol import FindsDeletedImages, Platform
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
@@ -86,7 +86,9 @@ def report_excluded(context: CampaignContext, excluded: Mapping[str, ExcludedIma
     """Report which images are in no dataset and why: in the log, in `excluded.csv` in the campaign's folder, as a table
     in Prefect, and in the ledger."""
     title, images = context.title, list(excluded.values())
-    write_excluded(context.folder / EXCLUDED_CSV, images)
+    source_names = context.ledger.manifests.source_names(title)
+    named = (replace(image, name=source_names.get(image.name, image.name)) for image in images)
+    write_excluded(context.folder / EXCLUDED_CSV, named)
     context.ledger.image_states.record(title, states_of_images(images), only=EXCLUDED)
     if not images:
         return

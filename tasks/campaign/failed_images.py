@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from prefect import task
-
 from labelwright.domain import OPEN, Reject, State
 from labelwright.ledger import stretches
 from labelwright.platforms.protocol import ResendsImages, TellsReviews
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY

@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import islice
 
 from labelwright.domain import LABELED, OPEN, ImageState, State
+from labelwright.domain.commands import quoted
 from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED, LISTED
 from labelwright.platforms.protocol import Platform, RemoteCampaign, ResendsImages
@@ -83,16 +84,16 @@ def dead_end_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
         message = " and ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
             f"of its {remote.total:,} images {remote.done:,} are labeled and the others will not be: {message} on the "
-            f"platform. List them with their reasons: labelwright failed '{title}'. Send them again: labelwright "
-            f"failed '{title}' --resend. Go on without them: labelwright failed '{title}' --leave-out"
+            f"platform. List them with their reasons: labelwright failed {quoted(title)}. Send them again: labelwright "
+            f"failed {quoted(title)} --resend. Go on without them: labelwright failed {quoted(title)} --leave-out"
         )
     added = remote.total - (record.images or 0)
     if record.images and added > 0 and remote.done == remote.total:
         return (
             f"all {remote.total:,} images on the platform are labeled, and {added:,} of them were not sent from here:"
             " somebody added them, and datasets need their files. Take them out of the campaign on the platform, then: "
-            f"labelwright resume '{title}'. Or put their files among the images of the campaign file, then: "
-            f"labelwright forget '{title}' --force and labelwright adopt '{title}' --file CAMPAIGN.YAML"
+            f"labelwright resume {quoted(title)}. Or put their files among the images of the campaign file, then: "
+            f"labelwright forget {quoted(title)} --force and labelwright adopt {quoted(title)} --file CAMPAIGN.YAML"
         )
     excluded = remote.skipped + remote.gone
     if excluded and excluded >= remote.total and excluded == (record.images or 0):
@@ -100,6 +101,7 @@ def dead_end_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
         message = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
         return (
             f"nothing is left to deliver: of its {excluded:,} images {message}. Put images back on the platform and "
-            f"have them labeled, then: labelwright resume '{title}'. Or cancel it: labelwright cancel '{title}'"
+            f"have them labeled, then: labelwright resume {quoted(title)}. Or cancel it: labelwright cancel "
+            f"{quoted(title)}"
         )
     return ""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Literal
 
-from prefect import task
+from prefect.futures import PrefectFuture
 
 from labelwright.domain import Image, Reject, State
 from labelwright.ingest import Dropbox, DropboxExpired, Finding, InventoryItem, UploadReport, differences, open_dropbox
 from labelwright.ledger import stretches
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.protocol import KeepsImageSets, SetState
+from labelwright.settings import settings
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import LongWait, log, publish_progress, report_progress
 from labelwright.tasks.retries import RETRY_POLICY
@@ -23,6 +28,8 @@ from .image_sizes import ResizedImage, drop_resized, is_launched, refuse_resized
 
 class UploadFailed(PlatformRefused):
     """Files that could not be sent, each with its reason."""
+
+    error_code = "LW3004"
 
 
 @task(task_run_name="create image set of {title}", **RETRY_POLICY)
@@ -38,7 +45,9 @@ def create_image_set(title: str) -> str:
         return None if image_set is None else image_set.id
 
     def create() -> str:
-        return platform.create_image_set(title, dict(context.spec.metadata)).id
+        # The embedded service checks images too, and has to come to the same verdict.
+        damage = {"on_damage": "warn"} if context.spec.images.on_damage == "warn" else {}
+        return platform.create_image_set(title, {**damage, **context.spec.metadata}).id
 
     log().info("create image set %s", title)
     image_set = context.ledger.effects.once(title, "create image set", create, look=look, what="the image set")
@@ -58,7 +67,7 @@ def find_missing_images(title: str) -> list[int]:
         return []
     dropbox = _dropbox(context)
     manifests, size = context.ledger.manifests, context.settings.batch_size
-    mismatches = differences((entry.image for entry in manifests.entries(title)), dropbox.read_back())
+    mismatches = differences(manifests.checksums(title), dropbox.read_back())
     missing, foreign = 0, []
     batches: set[int] = set()
     # While this compares, all images count as stored. If the process dies here, that is corrected by the next
@@ -95,22 +104,69 @@ def upload_batch(title: str, batch: int) -> int:
     if not entries:
         return 0
     log().info("upload %d images of %s", len(entries), title)
-    sent_before = context.ledger.manifests.count_stored(title)
     done: list[str] = []
+    with counting(title, context.ledger.manifests.count_stored(title)) as count:
 
-    def note(image: Image) -> None:
-        done.append(image.name)
-        report_progress(title, "uploading", sent_before + len(done), total)
+        def note(image: Image) -> None:
+            done.append(image.name)
+            report_progress(title, "uploading", count(), total)
 
-    try:
-        report = _send(context, [InventoryItem(entry.image, entry.location) for entry in entries], note)
-    finally:
-        context.ledger.manifests.mark_stored(title, list(done))
+        try:
+            report = _send(context, [InventoryItem(entry.image, entry.location) for entry in entries], note)
+        finally:
+            context.ledger.manifests.mark_stored(title, list(done))
     if report.failed:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in report.failed[:5])
         raise UploadFailed("image store", "take images", message=f"{len(report.failed)} were not sent: {reasons}")
     publish_progress(title, "uploading", context.ledger.manifests.count_stored(title), total)
     return report.sent
+
+
+_counts: dict[str, list[int]] = {}
+"""By title, the batches that are being sent in this process and the images that are in the store."""
+_counting = threading.Lock()
+
+
+@contextmanager
+def counting(title: str, stored: int) -> Iterator[Callable[[], int]]:
+    """Gives a function that counts one more image of the campaign, and returns the count over all of its batches.
+
+    stored: the images in the store before, where no other batch is being sent.
+    """
+    with _counting:
+        counts = _counts.setdefault(title, [0, stored])
+        counts[0] += 1
+
+    def count() -> int:
+        with _counting:
+            counts[1] += 1
+            return counts[1]
+
+    try:
+        yield count
+    finally:
+        with _counting:
+            counts[0] -= 1
+            if not counts[0]:
+                del _counts[title]
+
+
+def upload_batches(title: str, batches: Iterable[int]) -> None:
+    """Send batches side by side, each as a task run. Raises what the first of them raises that fails.
+
+    They share the threads: one batch waits for its last files while the next one is being sent.
+    """
+    running: deque[PrefectFuture[int]] = deque()
+    for batch in batches:
+        if len(running) == batches_at_once():
+            running.popleft().result()
+        running.append(upload_batch.submit(title, batch))
+    for future in running:
+        future.result()
+
+
+def batches_at_once() -> int:
+    return min(2, settings().upload_threads)
 
 
 def _send(context: CampaignContext, items: list[InventoryItem], note: Callable[[Image], None]) -> UploadReport:
@@ -133,7 +189,7 @@ def _dropbox(context: CampaignContext, engine: Literal["azure", "obstore"] = "az
         logger.info("the signature of the dropbox of %s was refused; asking for a new one", title)
         return platform.dropbox(image_set).value
 
-    url, threads = platform.dropbox(image_set).value, context.settings.upload_threads
+    url, threads = platform.dropbox(image_set).value, context.settings.upload_threads // batches_at_once()
     return open_dropbox(url, threads=threads, engine=engine, renew=renew)
 
 
@@ -169,7 +225,7 @@ def wait_for_image_set(title: str) -> None:
     """Wait until the platform has processed every image. Raises PlatformUnavailable at the deadline."""
     context = CampaignContext(title)
     platform = context.require_capability(KeepsImageSets)
-    end, pause = time.monotonic() + context.settings.sealing_deadline, 0.2
+    end = time.monotonic() + context.settings.sealing_deadline
     wait = LongWait(f"{context.platform.name} has processed the images of {title}", context.settings.sealing_deadline)
     while True:
         wait.check()
@@ -189,8 +245,7 @@ def wait_for_image_set(title: str) -> None:
                 message="it is still processing them",
                 advice="Run again to wait on.",
             )
-        time.sleep(pause)
-        pause = min(pause * 1.5, 15)
+        wait.sleep(at_least=0.05)
 
 
 @task(task_run_name="match images of {title}", **RETRY_POLICY)

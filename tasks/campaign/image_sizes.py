@@ -1,7 +1,8 @@
 """Finds images that a platform reads in another size, at launch, before anybody labels them in vain.
 
-Labels are measured in pixels of the image as displayed. A platform that reads another size shows the image turned (it
-does not follow EXIF's orientation in that format), scaled, or another frame of it: labels drawn there would not fit.
+Labels are measured in pixels of the image as browsers show it. A platform that reads another size shows the image
+turned otherwise (it reads its orientation as browsers do not), scaled, or another frame of it: labels drawn there would
+not fit.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from labelwright.domain import Reject, Size
+from labelwright.domain.commands import quoted
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import RemoteImage, WithdrawsImages
 from labelwright.tasks.context import CampaignContext
@@ -20,12 +22,14 @@ from .image_checks import FilesLeftOut, report_rejects
 _SHOWN = 20
 _ADVICE = (
     "Save these files upright, as JPEG or PNG, and launch them under another title. To give this campaign up: "
-    "labelwright cancel '{title}'"
+    "labelwright cancel {title}"
 )
 
 
 class SizesDiffer(PlatformRefused):
     """The platform reads images in another size than they have, and they cannot be left out."""
+
+    error_code = "LW3003"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +56,11 @@ def resized_images(platform: str, images: Sequence[RemoteImage], sizes: Mapping[
 
 def _reason(platform: str, image: RemoteImage, size: Size) -> str:
     turned = (image.width, image.height) == (size.height, size.width)
-    why = "it does not turn the image as its EXIF orientation says, and" if turned else "so"
+    why = "so"
+    if turned:
+        why = "it does not turn the image as its EXIF orientation says, and"
+        if image.name.lower().endswith(".webp"):
+            why = "it turns the image by an orientation that browsers do not follow in WebP, and"
     remote_size = f"{image.width} x {image.height}"
     own_size = f"{size.width} x {size.height}"
     return f"{platform} sees {remote_size} pixels, it has {own_size}: {why} labels drawn there would not fit"
@@ -104,7 +112,7 @@ def refuse_resized(context: CampaignContext, resized: Sequence[ResizedImage]) ->
         context.platform.name,
         "show images in their size",
         message=f"{len(resized)} images have another size there: {_listed(resized)}",
-        advice=_ADVICE.format(title=context.title),
+        advice=_ADVICE.format(title=quoted(context.title)),
     )
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from prefect import task
-
-from labelwright.campaigns.labeler_keys import LabelerKeys
+from labelwright.campaigns.kept_keys import KeptKeys
+from labelwright.campaigns.order import order_of
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.domain import LABELED, OPEN, State
+from labelwright.domain.commands import quoted
+from labelwright.domain.errors import WrongState
 from labelwright.ledger import EffectItem
 from labelwright.platforms.protocol import (
-    CampaignOrder,
     FinishesCampaigns,
     KeepsImageSets,
     LabelerAccess,
@@ -16,6 +17,8 @@ from labelwright.platforms.protocol import (
     RemoteState,
     RotatesLabelerKeys,
 )
+from labelwright.prefect_integration.connections import CONNECTIONS
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
@@ -25,34 +28,32 @@ from .image_sizes import is_launched
 IMAGES_A_CALL = 10_000
 """Images per task run; the adapter cuts them into requests."""
 
-
 BY_HAND = "finished on the platform, not by Labelwright"
-
-
-class NotLabeledYet(Exception):
-    """The campaign cannot be finished yet: images are not labeled, or it needs attention."""
 
 
 @task(task_run_name="create campaign {title}", **RETRY_POLICY)
 def create_campaign(title: str) -> str:
     """Create the campaign, or find it after an interruption. Returns its id on the platform.
 
-    The labeler's key is kept in a file that only its owner can read.
+    The labeler's key is kept in the ledger, encrypted with the team's key, or in a file that only its owner can read.
     """
     context = CampaignContext(title)
-    platform, spec, keys = context.platform, context.spec, LabelerKeys(context.settings.home)
+    platform, spec = context.platform, context.spec
+    keys = KeptKeys(context.settings, context.ledger, CONNECTIONS)
     connection = spec.connection_name
-    order = CampaignOrder(title, spec.schema_of_labels(), spec.labeler, spec.instructions, dict(spec.metadata))
+    order = order_of(spec)
 
     def look() -> str | None:
         existing = platform.find_campaign(title)
         if existing is None:
             return None
-        if keys.find(connection, spec.labeler) is None and isinstance(platform, RecoversAccess):
+        if isinstance(platform, RecoversAccess) and not keys.is_kept(connection, spec.labeler):
+            keys.check_writable(connection, spec.labeler)
             keep(platform.recover_access(order))
         return existing.id
 
     def create() -> str:
+        keys.check_writable(connection, spec.labeler)
         created = platform.create_campaign(order)
         keep(created.access)
         return created.id
@@ -152,13 +153,19 @@ def position_ranges(title: str) -> list[tuple[int, int]]:
 
 
 def refuse_unlabeled(title: str, state: State) -> None:
-    """Raises NotLabeledYet while images are not labeled."""
+    """Raises NotLabeledYet while images are not labeled, CannotRun when the campaign was cancelled."""
     if state not in LABELED:
         record = the_ledger().campaigns.get(title)
         if record.state is State.NEEDS_ATTENTION:
             raise NotLabeledYet(f"'{title}' needs attention: {record.reason}")
+        if record.state is State.CANCELLED:
+            raise WrongState(
+                f"'{title}' is cancelled: launch its images as a new campaign, under another title. To go on with it "
+                f"after all: labelwright forget {quoted(title)}, then labelwright adopt {quoted(title)} --file "
+                "CAMPAIGN.YAML"
+            )
         if record.state is State.PAUSED:
-            raise NotLabeledYet(f"'{title}' is paused: {record.reason}. Go on with: labelwright resume '{title}'")
+            raise NotLabeledYet(f"'{title}' is paused: {record.reason}. Go on with: labelwright resume {quoted(title)}")
         raise NotLabeledYet(
             f"'{title}' is {record.state.value}: {record.done} of {record.total} images are labeled. "
             f"{record.reason or 'Finish it when all are'}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from labelwright.domain import OPEN, State
+from labelwright.domain.commands import quoted
 from labelwright.ledger import CampaignRecord, EffectItem
 from labelwright.platforms.protocol import RemoteCampaign
 from labelwright.tasks.context import CampaignContext, the_ledger
@@ -42,8 +43,9 @@ def lost_images_reason(record: CampaignRecord, platform: str, gone: int) -> str:
     return (
         f"{gone:,} of {record.images or 0:,} images are gone from the campaign on {platform}: somebody deleted them, "
         f"or what held them. Labels that were drawn on them there are lost; {record.done:,} images were labeled at the "
-        f"last check. To send them to the labelers again: labelwright resume '{title}'. If the campaign was taken off "
-        f"on purpose: labelwright cancel '{title}'"
+        f"last check. To send them to the labelers again: labelwright resume {quoted(title)}. If the campaign was "
+        "taken off "
+        f"on purpose: labelwright cancel {quoted(title)}"
     )
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from prefect import task
-
 from labelwright.campaigns.label_agreement import added_labels, missing_labels
 from labelwright.campaigns.spec import CampaignSpec
+from labelwright.domain.commands import quoted
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import ListsLabels, PlatformLabels
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
@@ -19,6 +19,8 @@ _SHOWN = 10
 
 class LabelsChanged(PlatformRefused):
     """Labels of the campaign are missing on its platform: what was drawn with them may be gone."""
+
+    error_code = "LW4016"
 
 
 @task(task_run_name="compare the labels of {title} with its platform's", **RETRY_POLICY)
@@ -57,7 +59,7 @@ def refuse_changed_labels(spec: CampaignSpec, remote_labels: PlatformLabels | No
         f"offer the labels of '{spec.title}'",
         message=message,
         advice="What was drawn with a deleted label is gone from the platform. Create the labels there again under "
-        f"their names, have what is missing drawn again, then: labelwright resume '{spec.title}'",
+        f"their names, have what is missing drawn again, then: labelwright resume {quoted(spec.title)}",
     )
 
 

@@ -9,8 +9,6 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from prefect import task
-
 from labelwright.datasets.readers.coco import CocoFile, CocoRefused, CocoShape
 from labelwright.domain import (
     Annotation,
@@ -18,23 +16,30 @@ from labelwright.domain import (
     InvalidShape,
     LabeledImage,
     LabelSchema,
+    Origin,
+    Provenance,
     Shape,
     Size,
     WholeImage,
 )
+from labelwright.domain.file_names import name_among
 from labelwright.ledger import ManifestEntry, stretches
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import TakesPredictions
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
 
 IMAGES_PER_CALL = 200
 _LISTED = 500
+_LONGEST_VERSION = 200
 
 
 class PredictionsUnusable(ValueError):
     """A file of predictions cannot be read; the message says what is wrong and where."""
+
+    error_code = "LW3005"
 
 
 @runtime_checkable
@@ -57,17 +62,20 @@ class Predictions:
 
 
 @task(task_run_name="put predictions into {title}", **RETRY_POLICY)
-def put_predictions(title: str, coco: str) -> int:
+def put_predictions(title: str, coco: str, model_version: str = "") -> int:
     """Put the objects of a COCO file into the campaign, in place of earlier predictions. Returns the number of images.
 
     coco: path of the file; its `file_name` is the image's name in the manifest, its `score` the model's confidence.
+    model_version: of the model, for platforms that keep it with each object.
     Objects that cannot be used are left out and listed with the reason, in the log and in a table.
     Raises PredictionsUnusable, and PlatformRefused when the platform takes none or labeling has begun.
     """
     context = CampaignContext(title)
     platform = context.require_capability(TakesPredictions)
     sizes = {entry.image.name: entry.image.size for entry in context.ledger.manifests.entries(title)}
-    predictions = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform)
+    if len(model_version) > _LONGEST_VERSION or not model_version.isprintable():
+        raise PredictionsUnusable(f"model_version is a printable text of at most {_LONGEST_VERSION} characters")
+    predictions = read_predictions(Path(coco), context.spec.schema_of_labels(), sizes, platform, model_version)
     report_omissions(title, predictions)
 
     def put(entries: list[ManifestEntry]) -> int:
@@ -88,19 +96,20 @@ def put_predictions(title: str, coco: str) -> int:
 
 
 def read_predictions(
-    coco: Path, schema: LabelSchema, sizes: Mapping[str, Size], platform: object = None
+    coco: Path, schema: LabelSchema, sizes: Mapping[str, Size], platform: object = None, model_version: str = ""
 ) -> Predictions:
     """Read the objects of a COCO file, and sort out those that cannot be put into the campaign, with the reason.
 
     sizes: of the campaign's images, by name. Raises PredictionsUnusable for a file that is not COCO.
     """
     predictions = Predictions()
+    provenance = Provenance(origin=Origin.PREDICTION, model_version=model_version or None)
     try:
         file = CocoFile(coco)
         for record in file.strays():
             predictions.left_out.append((_describe(record), "its image is not in the file"))
         for image in file.images():
-            name = str(image["file_name"])
+            name = name_among(str(image["file_name"]), sizes)
             annotations = file.annotations(image["id"])
             reason = _image_fault(image, sizes.get(name))
             if reason:
@@ -108,7 +117,7 @@ def read_predictions(
                 continue
             for record in annotations:
                 try:
-                    annotation, change = _annotation(file, record, schema, sizes[name], platform)
+                    annotation, change = _annotation(file, record, schema, sizes[name], platform, provenance)
                 except InvalidShape as error:
                     predictions.left_out.append((f"{_describe(record)} of {name}", str(error)))
                     continue
@@ -133,7 +142,12 @@ def _image_fault(image: Mapping[str, Any], size: Size | None) -> str:
 
 
 def _annotation(
-    file: CocoFile, record: Mapping[str, Any], schema: LabelSchema, size: Size, platform: object
+    file: CocoFile,
+    record: Mapping[str, Any],
+    schema: LabelSchema,
+    size: Size,
+    platform: object,
+    provenance: Provenance,
 ) -> tuple[Annotation, str]:
     """The annotation, and how it was changed to fit the campaign. Raises InvalidShape."""
     name = file.categories.get(record.get("category_id"))  # type: ignore[arg-type]
@@ -151,7 +165,7 @@ def _annotation(
         raise InvalidShape(reason)
     if drawn is not None and drawn.cut:
         change = "; ".join(filter(None, (change, "it reached beyond its image and was cut at the edge")))
-    return Annotation(name, shape, float(score)), change
+    return Annotation(name, shape, float(score), provenance=provenance), change
 
 
 def _fit_shape(drawn: CocoShape | None, geometry: Geometry, label: str) -> tuple[Shape, str]:
@@ -162,6 +176,8 @@ def _fit_shape(drawn: CocoShape | None, geometry: Geometry, label: str) -> tuple
         raise InvalidShape("it has neither a segmentation nor a bbox")
     if geometry.takes(drawn.shape):
         return drawn.shape, ""
+    if drawn.outline is not None and geometry is Geometry.POLYGON:
+        return drawn.outline, ""
     if geometry is Geometry.BOX:
         return drawn.box, f"only its box was used: the campaign draws '{label}' as boxes"
     wording = {Geometry.POLYGON: "as polygons, and it has a box only", Geometry.IMAGE: "for whole images only"}

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from prefect import task
-
+from labelwright.campaigns.next_steps import unanswered_notes
 from labelwright.campaigns.outlook import outlook_of
 from labelwright.campaigns.spec import stored_spec
 from labelwright.domain import LABELED, OPEN, State
+from labelwright.domain.commands import quoted
 from labelwright.ledger import CampaignRecord
 from labelwright.network.deadlines import time_limit
 from labelwright.platforms.protocol import Platform, RemoteCampaign, RemoteState
 from labelwright.settings import settings
 from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
@@ -65,22 +66,24 @@ def require_labeled(title: str) -> None:
 
 
 def refresh_progress(
-    record: CampaignRecord, platform: Platform, in_use: Callable[[], bool] = lambda: False
+    record: CampaignRecord,
+    platform: Platform,
+    in_use: Callable[[], bool] = lambda: False,
+    counts_before: Mapping[str, int] | None = None,
 ) -> Refreshed:
     """Read the campaign's progress once, record what changed, and move the campaign to the state that follows.
 
     in_use: whether another run works on the campaign, which may be sending lost images at this moment.
+    counts_before: images by state as the ledger had them with the record; read now by default.
     """
-    counts_before = recorded_counts(record)
+    if counts_before is None:
+        counts_before = recorded_counts(record)
     remote = platform.read_campaign(record.remote_id or "")
     remote = with_deleted_images(record, remote, platform, counts_before)
     # Compared with the counts of before: recording replaces them in the ledger.
     excluded = exclusions_since_export(remote, counts_before) if record.state is State.EXPORTED else ""
     recorded = _record(record, remote, platform, counts_before)
-    state = _move(record, remote, platform, excluded, in_use)
-    if state not in (record.state, State.NEEDS_ATTENTION):  # asking for attention publishes the page itself
-        publish_summary(record.title, platform)
-    return Refreshed(state, recorded)
+    return Refreshed(_move(record, remote, platform, excluded, in_use), recorded)
 
 
 def _record(
@@ -92,6 +95,12 @@ def _record(
     unchanged = (remote.done, remote.total) == (record.done, record.total) and record.looked_at is not None
     if labelers:
         unchanged = unchanged and campaigns.has_progress(title, remote.done, remote.total, labelers)
+    notes_changed = remote.unanswered_notes != record.unanswered_notes
+    if notes_changed:
+        unchanged = False
+        campaigns.record_unanswered_notes(title, remote.unanswered_notes)
+        if remote.unanswered_notes:
+            log().info("%s: %s", title, unanswered_notes(title, remote.unanswered_notes))
     log_progress = log().debug if unchanged else log().info
     log_progress(
         "%s: %d of %d images labeled, %s on the platform", title, remote.done, remote.total, remote.state.value
@@ -104,7 +113,7 @@ def _record(
     if changed:
         outlook = outlook_of(campaigns.get(title), campaigns.progress(title))
         publish_progress(title, "labeling", remote.done, remote.total, outlook.pace.expected_end)
-    if changed or recounted:
+    if changed or recounted or notes_changed:
         publish_summary(title, platform)
     return not unchanged
 
@@ -118,14 +127,14 @@ def _move(
     excluded: which images were skipped or deleted since the export; empty when none were.
     """
     ledger, title = the_ledger(), record.title
-    if record.state in OPEN and (reason := _attention_reason(record, remote)):
-        ask_for_attention(title, reason)
+    if record.state in OPEN and (cause := _cause_for_attention(record, remote)) is not None:
+        ask_for_attention(title, *cause)
         return ledger.campaigns.get(title).state
     _warn_of_setbacks(record, remote)
     lost = count_lost_images(record, remote)
     if lost and not in_use():
         begin_repair(title, lost, record.images or 0)
-        ask_for_attention.fn(title, lost_images_reason(record, platform.name, lost), State.UPLOADING)
+        ask_for_attention.fn(title, lost_images_reason(record, platform.name, lost), "LW1402", State.UPLOADING)
         return ledger.campaigns.get(title).state
     complete = remote.total > 0 and remote.done == remote.total == record.images
     closed = remote.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
@@ -170,24 +179,26 @@ def _handle_early_close(record: CampaignRecord, remote: RemoteCampaign) -> State
     log().warning(message, title, remote.state, remote.done, remote.total)
     if record.state not in OPEN or remote.done >= remote.total:
         return record.state
+    deliver = f"Deliver what is done, and list the others: labelwright deliver {quoted(title)} --accept-partial. "
     reason = (
         f"{remote.state.value} on the platform, not by Labelwright, with {remote.done:,} of {remote.total:,} images "
-        f"done: its labelers cannot go on. Give it back to them: labelwright reopen '{title}'. Or cancel it: "
-        f"labelwright cancel '{title}'"
+        f"done: its labelers cannot go on. Give it back to them: labelwright reopen {quoted(title)}. "
+        f"{deliver if remote.done else ''}Or cancel it: labelwright cancel {quoted(title)}"
     )
-    ask_for_attention(title, reason)
+    ask_for_attention(title, reason, "LW1401")
     return the_ledger().campaigns.get(title).state
 
 
-def _attention_reason(record: CampaignRecord, remote: RemoteCampaign) -> str:
-    """Why the campaign needs a person; empty when it does not."""
+def _cause_for_attention(record: CampaignRecord, remote: RemoteCampaign) -> tuple[str, str] | None:
+    """Why the campaign needs a person, and the error code; None when it does not."""
     label_names = {str(label.get("name")) for label in record.spec.get("labels", ()) if isinstance(label, dict)}
     if remote.labels is not None and not label_names <= set(remote.labels.names):
         try:  # building the specification is slow, so only when a name is missing
             refuse_changed_labels(stored_spec(record.spec), remote.labels)
         except LabelsChanged as error:
-            return str(error)
-    return dead_end_reason(record, remote)
+            return str(error), error.error_code
+    reason = dead_end_reason(record, remote)
+    return (reason, "LW1403") if reason else None
 
 
 def _warn_of_setbacks(record: CampaignRecord, remote: RemoteCampaign) -> None:

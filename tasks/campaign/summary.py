@@ -9,21 +9,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from PIL import Image
-from prefect import task
-from prefect.artifacts import create_markdown_artifact
 
+from labelwright.campaigns.artifact_keys import artifact_key
+from labelwright.campaigns.dataset_places import place_in_team
+from labelwright.campaigns.next_steps import last_move, unanswered_notes, way_on
 from labelwright.campaigns.outlook import LabelerOutlook, Outlook, in_words, labelers_of, outlook_of
 from labelwright.domain import LEFT_OUT, OPEN, LeftOutCounts
+from labelwright.domain.commands import quoted
 from labelwright.ledger import CampaignRecord
 from labelwright.ledger.image_states import CANCELLED, FAILED
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.protocol import Platform, ShowsCampaigns
 from labelwright.settings import SettingsError
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
-from labelwright.tasks.reporting import artifact_key, in_a_run, publish
+from labelwright.tasks.reporting import create_page, publish, publishes
 from labelwright.tasks.retries import UNCACHED
 
 from .lost_images import repair_notes
+from .near_duplicates import NEAR_DUPLICATES
 
 CONTACT_SHEET, CHART = "contact-sheet.png", "label-chart.png"
 """Pictures in the campaign's folder that an export draws."""
@@ -38,25 +42,34 @@ def show_campaign(title: str) -> None:
     publish_summary(title)
 
 
-def publish_summary(title: str, platform: Platform | None = None) -> None:
-    """Write the summary page, a markdown artifact. Its key is stable, so there is one page per campaign."""
-    if not in_a_run():
-        return
+def publish_summary(title: str, platform: Platform | None = None) -> bool:
+    """Write the summary page, a markdown artifact. Its key is stable, so there is one page per campaign.
+
+    Returns whether Prefect's API responded.
+    """
+    if not publishes():
+        return True
     context = CampaignContext(title)
     record, moment = context.record, datetime.now(UTC)
     outlook = outlook_of(record, context.ledger.campaigns.progress(title), moment)
     pages = dict(_pages(context, record, platform))
     datasets = [
-        (dataset["name"], dataset["version"], dataset["location"])
+        (dataset["name"], dataset["version"], place_in_team(dataset, context.settings))
         for dataset in newest(context.ledger.campaigns.datasets(title))
     ]
-    pictures = [_embedded(path) for path in (context.folder / CONTACT_SHEET, context.folder / CHART) if path.is_file()]
+    paths = (context.folder / name for name in (CONTACT_SHEET, CHART, NEAR_DUPLICATES))
+    pictures = [_embedded(path) for path in paths if path.is_file()]
     states = context.ledger.image_states.counts([title]).get(title, {})
-    labelers, notes = labelers_of(context.ledger, record, moment), repair_notes(title)
+    labelers, notes = labelers_of(context.ledger, record, moment), list(repair_notes(title))
+    if record.unanswered_notes:
+        notes.append(unanswered_notes(title, record.unanswered_notes))
     left_out = context.ledger.left_out.find(title)
-    markdown = summary(record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes)
+    since = last_move(context.ledger.campaigns.moves(title), with_cause=not record.reason)
+    markdown = summary(
+        record, outlook, labelers, pages, datasets, pictures, left_out, image_states=states, notes=notes, since=since
+    )
     key, description = artifact_key(title, "summary"), f"{title}: {record.state.value}"
-    publish(create_markdown_artifact, markdown=markdown, key=key, description=description)
+    return publish(create_page, markdown=markdown, key=key, description=description)
 
 
 def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform | None) -> Iterable[tuple[str, str]]:
@@ -67,9 +80,15 @@ def _pages(context: CampaignContext, record: CampaignRecord, platform: Platform 
             return  # which is why the campaign needs attention: its page is published without links
     if record.remote_id is not None and isinstance(platform, ShowsCampaigns):
         yield "the campaign on its platform", platform.campaign_page(record.remote_id)
-    elif (host := context.settings.labeling_page_host()) and context.spec.connection_name == "campaign_api":
+    elif context.spec.platform == "campaign_api" and (
+        host := context.settings.labeling_page_host(context.spec.connection_name)
+    ):
         yield "the labeling page, for labelers with their key", f"{host}/label"
         yield "the page of the service's admin", f"{host}/"
+
+
+def page_heading(title: str) -> str:
+    return f"# {_plain(title)}"
 
 
 def newest(datasets: list[dict[str, str]]) -> list[dict[str, str]]:
@@ -88,15 +107,17 @@ def summary(
     *,
     image_states: Mapping[str, int] | None = None,
     notes: Iterable[str] = (),
+    since: str = "",
 ) -> str:
     """The page as markdown.
 
     pages: URL by link text. datasets: name, version and location of each. pictures: data URLs.
-    image_states: number of images that are not labeled, by state. notes: further sentences.
+    image_states: number of images that are not labeled, by state. notes: further sentences. since: when and why the
+    campaign came into its state.
     """
-    lines = [f"# {_plain(record.title)}", "", f"**{record.state.value}**"]
-    if record.reason:
-        lines += ["", f"> {_plain(record.reason)}", "", f"When that is fixed: `labelwright resume '{record.title}'`"]
+    lines = [page_heading(record.title), "", f"**{record.state.value}**"]
+    lines += ["", _plain(since)] if since else []
+    lines += _reason_lines(record)
     if outlook.trouble:
         lines += ["", f"**{outlook.trouble}**"]
     lines += [line for note in notes for line in ("", f"> {_plain(note)}")]
@@ -132,6 +153,14 @@ def summary(
     return "\n".join(lines) + "\n"
 
 
+def _reason_lines(record: CampaignRecord) -> list[str]:
+    """Why the campaign waits for a person, and the command that leads on, if the reason does not name one."""
+    lines = ["", f"> {_plain(record.reason)}"] if record.reason else []
+    if command := way_on(record.title, record.state, record.reason):
+        lines += ["", command.replace(": ", ": `", 1) + "`"]
+    return lines
+
+
 def _image_state_lines(image_states: Mapping[str, int], title: str) -> list[str]:
     """A table of images that are not labeled, and the commands for those that failed."""
     if not image_states:
@@ -139,7 +168,7 @@ def _image_state_lines(image_states: Mapping[str, int], title: str) -> list[str]
     lines = ["", "| images that are not labeled | |", "|---|---|"]
     lines += [f"| {_plain(state)} | {count:,} |" for state, count in image_states.items()]
     if image_states.get(FAILED) or image_states.get(CANCELLED):
-        command = f"labelwright failed '{title}'"
+        command = f"labelwright failed {quoted(title)}"
         lines += ["", f"Why: `{command}`. Send them again: `{command} --resend`, or leave them out: `--leave-out`"]
     return lines
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 
-from prefect import task
-
 from labelwright.campaigns.spec import stored_spec
 from labelwright.campaigns.time_zones import show_moment
 from labelwright.domain import BLOCKED, LABELED, State
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED
@@ -19,6 +18,8 @@ from .progress import read_progress
 
 class LabelsLate(Exception):
     """The wait is over and labels are missing."""
+
+    error_code = "LW1309"
 
 
 @task(task_run_name="wait for the labels of {title}", **UNCACHED)

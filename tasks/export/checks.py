@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from prefect import task
-
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.datasets.delivery import Delivery, Reason, images_drawn_wrong
-from labelwright.datasets.validation import NotReady, check_delivery
-from labelwright.domain import OPEN, State
-from labelwright.platforms.protocol import RemoteCampaign, RemoteState, ResendsImages
+from labelwright.datasets.validation import NotReady, Unlabeled, check_delivery
+from labelwright.domain import OPEN, ImageState, State
+from labelwright.domain.commands import quoted
+from labelwright.ledger import stretches
+from labelwright.platforms.protocol import ListsUnlabeledImages, RemoteCampaign, RemoteState, ResendsImages
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.excluded_images import delivery_path, report_excluded
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.campaign.lost_images import begin_repair, count_lost_images, lost_images_reason
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
 from .labels import ManifestImages, spool_of
+
+_BATCH_SIZE = 2000
 
 
 @task(task_run_name="count labeled images of {title}", **RETRY_POLICY)
@@ -60,7 +63,7 @@ def check_labels(title: str, accept_partial: bool = False, earlier_done: int | N
             expected_done=remote.done + gone,
             earlier_done=None if earlier is None else earlier + gone,
             labeling_open=labeling_open,
-            failed=_failed_images(context, remote),
+            unlabeled=_unlabeled_images(context, remote, len(labels)),
             drawn_wrong=images_drawn_wrong(spool_of(context).left_out()) if accept_partial else {},
         )
     except NotReady as error:
@@ -80,16 +83,22 @@ def _refuse_lost_images(context: CampaignContext, remote: RemoteCampaign) -> Non
     if lost:
         begin_repair(title, lost, context.record.images or 0)
         reason = lost_images_reason(context.record, context.platform.name, lost)
-        ask_for_attention.fn(title, reason, State.UPLOADING)
+        ask_for_attention.fn(title, reason, "LW1402", State.UPLOADING)
         raise NotLabeledYet(f"'{title}' needs attention: {reason}")
 
 
-def _failed_images(context: CampaignContext, remote: RemoteCampaign) -> Mapping[str, str]:
-    """By name, why images failed on the platform."""
-    platform = context.platform
-    if not (remote.failed or remote.cancelled) or not isinstance(platform, ResendsImages):
-        return {}
-    return {image.name: image.reason for image in platform.list_failed_images(context.remote_id)}
+def _unlabeled_images(context: CampaignContext, remote: RemoteCampaign, labeled: int) -> Unlabeled:
+    """What the platform says of images that are not labeled, by the manifest's names: nothing when all are."""
+    platform, unlabeled = context.platform, dict[str, tuple[ImageState, str]]()
+    if isinstance(platform, ListsUnlabeledImages) and labeled < (context.record.images or 0):
+        names = context.ledger.manifests.names_of
+        for images in stretches(platform.list_unlabeled_images(context.remote_id), _BATCH_SIZE):
+            named = names(context.title, [image.id for image in images])
+            unlabeled |= {named.get(image.id, image.name): (image.state, image.detail) for image in images}
+    if (remote.failed or remote.cancelled) and isinstance(platform, ResendsImages):
+        failed = platform.list_failed_images(context.remote_id)
+        unlabeled |= {image.name: (ImageState.FAILED, image.reason) for image in failed}
+    return unlabeled
 
 
 def _not_ready(context: CampaignContext, error: NotReady) -> NotReady | NotLabeledYet:
@@ -104,11 +113,13 @@ def _not_ready(context: CampaignContext, error: NotReady) -> NotReady | NotLabel
 def _commands(title: str, delivery: Delivery) -> Iterator[tuple[str, str]]:
     """Commands that lead on, each with its effect."""
     reasons = {image.reason for image in delivery.listed}
-    if reasons & {Reason.SHAPE_REFUSED, Reason.WRONG_SIZE}:
-        yield f"labelwright reopen '{title}' --wrong", "give the wrong images back to the labelers"
+    if Reason.SHAPE_REFUSED in reasons:
+        yield f"labelwright reopen {quoted(title)} --wrong", "give the wrong images back to the labelers"
     if Reason.FAILED in reasons:
-        yield f"labelwright failed '{title}' --resend", "send the failed images again"
+        yield f"labelwright failed {quoted(title)} --resend", "send the failed images again"
     if delivery.delivered:
         effect = f"deliver the {delivery.delivered:,} that are ready, and list the others"
-        yield f"labelwright deliver '{title}' --accept-partial", effect
-    yield f"labelwright status '{title}'", "see the campaign"
+        yield f"labelwright deliver {quoted(title)} --accept-partial", effect
+    elif Reason.WRONG_SIZE in reasons:
+        yield f"labelwright cancel {quoted(title)}", "then launch the images under another title, as they are now"
+    yield f"labelwright status {quoted(title)}", "see the campaign"

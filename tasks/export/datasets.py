@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from .files import IMAGES, LABELS, files_to_write, write_file
+from .files import IMAGES, LABELS, write_files
 from .images import keep_all_images
-from .registration import draw_labels, register_dataset, repair_dataset, send_all_files, verify_dataset
+from .pictures import draw_labels
+from .registration import (
+    refuse_versions_elsewhere,
+    register_dataset,
+    repair_dataset,
+    send_all_files,
+    verify_dataset,
+)
 
 
 def register_datasets(title: str) -> list[dict[str, Any]]:
@@ -14,9 +21,9 @@ def register_datasets(title: str) -> list[dict[str, Any]]:
 
     An unchanged dataset keeps its version; missing or damaged files of it are restored.
     """
+    refuse_versions_elsewhere(title)
     keep_all_images(title)
-    for dataset, file in files_to_write(title):
-        write_file(title, dataset, file)
+    write_files(title)
     for dataset in (IMAGES, LABELS):
         repair_dataset(title, dataset)
     send_all_files(title)

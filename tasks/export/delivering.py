@@ -4,22 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from prefect import task
-
+from labelwright.campaigns.refusals import check_delivery
 from labelwright.datasets.delivery import Delivery
-from labelwright.domain import State
-from labelwright.domain.errors import CannotRun
+from labelwright.domain import OPEN, State
 from labelwright.ledger import CampaignRecord, EffectItem, Ledger
+from labelwright.platforms.protocol import RemoteState
 from labelwright.tasks.campaign.excluded_images import delivery_of
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.reporting import announce
 from labelwright.tasks.retries import UNCACHED
 
 STEP = "deliver"
 """The step of the ledger's effects that records each delivery, with its counts; `attempt` numbers them."""
-
-_NOT_SENT = frozenset({State.PLANNED, State.UPLOADING, State.CREATED})
 
 
 def early_step(when: float) -> str:
@@ -37,13 +34,7 @@ def is_early_delivery_due(ledger: Ledger, record: CampaignRecord, when: float) -
 
 def refuse_undeliverable(title: str) -> None:
     """Raises NotLabeledYet before labelers can work on the campaign, CannotRun when it was cancelled."""
-    record = the_ledger().campaigns.get(title)
-    if record.state is State.CANCELLED:
-        raise CannotRun(f"'{title}' is cancelled: launch its images as a new campaign, under another title")
-    if record.remote_id is None or record.state in _NOT_SENT:
-        raise NotLabeledYet(
-            f"'{title}' is {record.state.value}: nothing is labeled yet. See: labelwright status '{title}'"
-        )
+    check_delivery(the_ledger().campaigns.get(title))
 
 
 @task(task_run_name="begin a delivery of {title}", **UNCACHED)
@@ -78,7 +69,8 @@ def conclude_delivery(title: str) -> str:
     """Move a campaign that is completely labeled to "exported", and leave one whose labelers are at work as it is.
 
     A delivery that leaves images out does not close the campaign on its platform: they can still be corrected there.
-    Returns the campaign's state.
+    One that needs attention because it was closed there too early is exported: a person accepted that. Returns the
+    campaign's state.
     """
     context = CampaignContext(title)
     record, delivery = context.record, delivery_of(context)
@@ -89,7 +81,15 @@ def conclude_delivery(title: str) -> str:
         return context.ledger.campaigns.move(title, State.EXPORTED, why).value
     if ended is State.COMPLETED:  # the next finish closes it and exports the same version
         return context.ledger.campaigns.move(title, State.COMPLETED, why).value
+    if record.state is State.NEEDS_ATTENTION and ended in OPEN and _is_closed(context):
+        return context.ledger.campaigns.move(title, State.EXPORTED, why).value
     return record.state.value
+
+
+def _is_closed(context: CampaignContext) -> bool:
+    """Whether labelers cannot go on with the campaign on its platform."""
+    remote = context.platform.read_campaign(context.remote_id)
+    return remote.state in (RemoteState.COMPLETED, RemoteState.FINISHED)
 
 
 def _item(ledger: Ledger, title: str) -> EffectItem:

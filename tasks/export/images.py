@@ -7,8 +7,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import replace
 
-from prefect import task
-
 from labelwright.campaigns.image_source import addresses_to_copy, version_in
 from labelwright.domain import Image
 from labelwright.ingest import InventoryItem
@@ -17,6 +15,7 @@ from labelwright.ledger import EffectItem
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.stores.protocol import ImageSource, KeepsImages
 from labelwright.tasks.campaign.excluded_images import excluded_names
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_progress
 from labelwright.tasks.retries import RETRY_POLICY
@@ -28,6 +27,8 @@ STEP, BATCH, REPAIR = "keep the images", "keep images", "repair the images"
 
 class ImagesNotKept(PlatformRefused):
     """The store could not take images; the message gives the reasons."""
+
+    error_code = "LW3006"
 
 
 def keep_all_images(title: str) -> None:
@@ -167,6 +168,16 @@ def kept_url(context: CampaignContext) -> Callable[[str], str] | None:
         return None
     store = _require_image_store(context)
     return lambda name: store.image_url(folder, name)
+
+
+def path_column(context: CampaignContext) -> str:
+    """The column of tables for the path by which the store lists an image; empty when it keeps no images."""
+    return _require_image_store(context).path_column if kept_folder(context) is not None else ""
+
+
+def listed_path(context: CampaignContext) -> Callable[[str], str]:
+    """Maps an image's name to the path by which the store lists it; to an empty one when it keeps no images."""
+    return _require_image_store(context).listed_path if kept_folder(context) is not None else lambda _: ""
 
 
 def digest_of_images(images: Iterable[Image]) -> str:

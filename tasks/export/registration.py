@@ -1,37 +1,38 @@
-"""Registers datasets in a store under versions that never change, and draws pictures of their labels."""
+"""Registers datasets in a store under versions that never change."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import socket
+from collections.abc import Mapping
 from itertools import groupby, islice
-from typing import Any, BinaryIO
-
-from prefect import task
+from pathlib import Path
+from typing import Any
 
 from labelwright import __version__
+from labelwright.campaigns.dataset_places import place_elsewhere
+from labelwright.campaigns.shared_paths import SETTING
 from labelwright.datasets.names import file_stem
-from labelwright.datasets.preview.contact_sheet import draw_contact_sheet
-from labelwright.datasets.preview.label_chart import draw_label_chart
 from labelwright.datasets.receipts import dataset_receipt
-from labelwright.datasets.statistics import Statistics, count
-from labelwright.datasets.writers.writing import NotDelivered
-from labelwright.domain import Annotation
+from labelwright.datasets.statistics import BatchWatcher, Statistics, count
+from labelwright.datasets.writers.errors import NotDelivered
+from labelwright.datasets.writers.formats import FolderFormat
+from labelwright.datasets.writers.losses import ContentCounts
+from labelwright.datasets.writers.registry import FORMATS, output_names
+from labelwright.domain.commands import quoted
 from labelwright.ledger import DatasetVersion, LedgerError
 from labelwright.platforms import PlatformRefused
+from labelwright.platforms.protocol import KeepsSnapshots
 from labelwright.stores.protocol import KeepsImages, RegisteredDataset, TakesFiles, content_hash, paths_of
 from labelwright.tasks.campaign.excluded_images import delivery_of
-from labelwright.tasks.campaign.summary import CHART, CONTACT_SHEET
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
+from labelwright.tasks.retries import RETRY_POLICY
 
 from .files import IMAGES, LABELS, delivery_folder
 from .images import kept_folder
-from .labels import delivered, spool_of
+from .labels import delivered
 from .stores import open_store, store_kind, store_that_holds
-
-SHOWN = 60
-"""Images on a contact sheet."""
 
 FILES_A_TASK = 200
 """Files of a folder that one task sends to a store."""
@@ -39,6 +40,30 @@ FILES_A_TASK = 200
 
 class DatasetDamaged(PlatformRefused):
     """The store's files differ from those that were registered."""
+
+    error_code = "LW5004"
+
+
+class VersionsElsewhere(LedgerError):
+    """Earlier versions are in a folder of another machine: here they would be numbered from 1 again."""
+
+    error_code = "LW5003"
+
+
+def refuse_versions_elsewhere(title: str) -> None:
+    """Raises VersionsElsewhere for a campaign whose earlier versions another machine has."""
+    context = CampaignContext(title)
+    export = context.spec.export
+    if export.store != "local":
+        return
+    for dataset in context.ledger.campaigns.datasets(title):
+        in_folder = Path(dataset["location"]).is_relative_to(export.folder)
+        if in_folder and (place := place_elsewhere(dataset, context.settings)):
+            raise VersionsElsewhere(
+                f"{dataset['name']}, version {dataset['version']}, is {place}, and a new version belongs beside "
+                f"it. Make that folder available on every machine and list it there in {SETTING}, or export to another "
+                f"folder (labelwright change {quoted(title)} FILE). Then: labelwright resume {quoted(title)}"
+            )
 
 
 def send_all_files(title: str) -> None:
@@ -90,7 +115,7 @@ def repair_dataset(title: str, dataset: str) -> list[str]:
     version = as_registered(min(same_content, key=lambda row: len(row["name"])))  # parts have longer names
     if not store.verify(version):
         return []
-    repaired = store.repair(version, files, _receipt(context, _statistics(context)))
+    repaired = store.repair(version, files, _receipt(context, dataset)[0])
     if repaired:
         log().warning("%s version %s was damaged; put back: %s", version.name, version.version, ", ".join(repaired))
         rows = [{"put back": file} for file in repaired[:500]]
@@ -104,8 +129,7 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     context = CampaignContext(title)
     files, name = delivery_folder(context, dataset), dataset_name(title, dataset)
     store, folder = open_store(context.spec.export, context.settings), kept_folder(context)
-    digest, statistics = content_hash(files), _statistics(context)
-    receipt = _receipt(context, statistics)
+    digest, receipt, statistics = content_hash(files), *_receipt(context, dataset)
     if dataset == IMAGES and folder is not None and isinstance(store, KeepsImages):
         registered = store.register_images(name, files, content_hash=digest, receipt=receipt, image_folder=folder)
     else:
@@ -119,6 +143,7 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
             store=store.identity,
             serial=part.serial,
             receipt_sha256=part.receipt_sha256,
+            host=socket.gethostname(),
         )
         context.ledger.campaigns.record_dataset(title, version)
         log().info("%s is %s version %s", part.name, "registered as" if part.created else "still", part.version)
@@ -126,22 +151,38 @@ def register_dataset(title: str, dataset: str) -> dict[str, Any]:
     return {"name": registered.name, "version": str(registered.version), "location": registered.location}
 
 
-def _statistics(context: CampaignContext) -> Statistics:
-    """Counts of the dataset. Raises NotDelivered when it has other images than those that the checks let pass."""
-    statistics, delivery = count(delivered(context), context.spec.schema_of_labels()), delivery_of(context)
+def _about_formats(context: CampaignContext, contents: ContentCounts) -> dict[str, Any]:
+    """What each format of the campaign cannot hold of these labels, and how it counts pixels: for the receipt."""
+    names = output_names(context.spec.export.formats, context.spec.schema_of_labels())
+    conventions = {name: entry.convention for name in names if isinstance(entry := FORMATS[name], FolderFormat)}
+    return {
+        "not_held": contents.lost_by((name, FORMATS[name].cannot_hold) for name in names),
+        "conventions": {name: sentence for name, sentence in conventions.items() if sentence},
+    }
+
+
+def _statistics(context: CampaignContext, *watchers: BatchWatcher) -> Statistics:
+    """Counts of the dataset. `watchers` are handed every batch.
+
+    Raises NotDelivered when it has other images than those that the checks let pass.
+    """
+    statistics = count(delivered(context), context.spec.schema_of_labels(), *watchers)
+    delivery = delivery_of(context)
     if delivery is not None and statistics.images != delivery.delivered:
         raise NotDelivered(
             f"the labels hold {statistics.images} images, {delivery.delivered} of {delivery.images} were checked: "
-            f"labelwright export '{context.title}' reads them again"
+            f"labelwright export {quoted(context.title)} reads them again"
         )
     return statistics
 
 
-def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]:
-    """The receipt of this export; with the images' folder if the store keeps images."""
-    folder, labels = kept_folder(context), delivered(context)
+def _receipt(context: CampaignContext, dataset: str) -> tuple[dict[str, Any], Statistics]:
+    """The receipt of a dataset of this export, with the images' folder if the store keeps images; and its counts."""
+    folder, labels, contents = kept_folder(context), delivered(context), ContentCounts()
+    statistics = _statistics(context, contents)
     receipt = dataset_receipt(
-        campaign={"title": context.title, "id": context.remote_id, "image_set": context.record.image_set},
+        campaign={"title": context.title, "id": context.remote_id, "image_set": context.record.image_set}
+        | _snapshot(context),
         platform=context.spec.platform,
         stock=labels.images(),
         excluded=labels.excluded().values(),
@@ -149,8 +190,17 @@ def _receipt(context: CampaignContext, statistics: Statistics) -> dict[str, Any]
         statistics=statistics,
         code_version=__version__,
         left_out=context.ledger.left_out.find(context.title),
+        source_names=context.ledger.manifests.source_names(context.title),
+        **(_about_formats(context, contents) if dataset == LABELS else {}),
     )
-    return receipt if folder is None else receipt | {"image_folder": folder}
+    return (receipt if folder is None else receipt | {"image_folder": folder}), statistics
+
+
+def _snapshot(context: CampaignContext) -> dict[str, Any]:
+    """The platform's own snapshot of the labels, where it keeps one."""
+    platform = context.platform
+    snapshot = platform.snapshot(context.remote_id) if isinstance(platform, KeepsSnapshots) else {}
+    return {"snapshot": dict(snapshot)} if snapshot else {}
 
 
 @task(task_run_name="verify {name} of {title}", **RETRY_POLICY)
@@ -200,29 +250,3 @@ def as_registered(row: Mapping[str, Any]) -> RegisteredDataset:
 
 def dataset_name(title: str, dataset: str) -> str:
     return f"{file_stem(title)}_{dataset}"
-
-
-@task(task_run_name="draw the labels of {title}", **UNCACHED)
-def draw_labels(title: str) -> str:
-    """Draw a contact sheet of the first images with their labels, and a bar chart of the labels. Returns its path."""
-    context = CampaignContext(title)
-    target, schema = context.folder / CONTACT_SHEET, context.spec.schema_of_labels()
-    draw_contact_sheet(_pictures(context), schema, target, most=SHOWN)
-    counted = count(delivered(context), schema)
-    draw_label_chart(counted.labels, schema, counted.images_without_objects, context.folder / CHART)
-    return str(target)
-
-
-def _pictures(context: CampaignContext) -> Iterator[tuple[str, Callable[[], BinaryIO], tuple[Annotation, ...]]]:
-    source = context.source
-
-    def opener(location: str) -> Callable[[], BinaryIO]:
-        return lambda: source.open(location)
-
-    delivery = delivery_of(context)
-    listed = delivery.names if delivery is not None else frozenset()
-    images = (image for image in spool_of(context).images() if image.name not in listed)
-    for image in islice(images, SHOWN + 1):
-        entry = context.ledger.manifests.find(context.title, image.name)
-        if entry is not None:
-            yield image.name, opener(entry.location), image.annotations

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol, runtime_checkable
 
 from labelwright.campaigns.image_source import stamp_of
+from labelwright.domain.commands import quoted
 from labelwright.ingest import CannotRead, Finding, SourceError, SourceFile
 from labelwright.ledger import ManifestEntry
 from labelwright.network.concurrency import bounded_map
@@ -63,7 +64,7 @@ class Verifier:
         wrong = store.verify(dataset, deep=self._deep)
         pointer = _pointer_fault(store, row)
         images = self._verify_images(context, store, row)
-        command = f"labelwright export '{context.title}'"
+        command = f"labelwright export {quoted(context.title)}"
         advice = []
         if wrong or pointer:
             advice.append(
@@ -111,7 +112,9 @@ class Verifier:
         if not self._deep:
             unchecked.append("the images' bytes: sizes and stored MD5s were compared; --deep reads them")
         repair = (
-            f"labelwright export '{context.title}' sends the images again from where they came from." if wrong else ""
+            f"labelwright export {quoted(context.title)} sends the images again from where they came from."
+            if wrong
+            else ""
         )
         return Findings(wrong, unchecked, repair)
 

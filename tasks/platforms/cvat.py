@@ -11,14 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
-from prefect import task
-
 from labelwright.ingest import FolderSource
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat.adapter import NAME, Cvat
 from labelwright.platforms.cvat.jobs import assign, jobs_of
 from labelwright.platforms.cvat.models import CvatTask, JobState, Stage
 from labelwright.platforms.protocol import ImageToSend, SetState
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import connect_platform
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY

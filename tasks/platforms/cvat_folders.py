@@ -6,12 +6,13 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from prefect import task
-
 from labelwright.domain import Image, Reject
+from labelwright.domain.paths import in_home, is_folder, path_fault
 from labelwright.ingest import FolderSource, SourceError, SourceFile
 from labelwright.ingest.checks.decode import check_image
+from labelwright.ingest.sources.local import printable
 from labelwright.platforms import PlatformRefused
+from labelwright.tasks.chaining import task
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED
 
@@ -35,9 +36,9 @@ def find_recordings(path: str, camera: str = "", at_most: int | None = None) -> 
     that name, or its name begins with it. at_most: only that many images of each recording, the first ones.
     Raises PlatformRefused when the folder does not exist or has no such images.
     """
-    root = Path(path).expanduser()
-    if not root.is_dir():
-        raise PlatformRefused("cvat", "find recordings", message=f"{path} is no folder")
+    root = in_home(path)
+    if path_fault(path) or not is_folder(root):
+        raise PlatformRefused("cvat", "find recordings", message=f"{printable(path)} is no folder")
     recordings = []
     for folder in sorted(entry for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")):
         recording = _recording(folder, camera, at_most)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from zipfile import is_zipfile
 
-from prefect import task
-
 from labelwright.platforms import PlatformRefused, PlatformUnavailable
 from labelwright.platforms.cvat.adapter import NAME, Cvat
 from labelwright.platforms.cvat.exports import Exportable
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import CampaignContext
 from labelwright.tasks.reporting import log, publish_table
 from labelwright.tasks.retries import RETRY_POLICY

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from labelwright.domain import LabeledImage
 from labelwright.platforms import NotFound, PlatformRefused
 from labelwright.platforms.batches import for_each
@@ -18,6 +16,7 @@ from labelwright.platforms.geti.labels import annotations_for
 from labelwright.platforms.geti.models import GetiMedium
 from labelwright.platforms.geti.projects import NewLabel, NewTask, normal_kind
 from labelwright.platforms.protocol import LabelsPage
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import connect_platform
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
@@ -132,8 +131,10 @@ def annotate_geti_image(connection: str, project: str, image: LabeledImage) -> N
     """
     client = connect_client(connection)
     details = client.project(project)
-    medium = GetiMedium(image.remote_id, image.name, "image", image.size.width, image.size.height, "", {})
-    client.annotate(details, medium, annotations_for(details, image, client.unit))
+    annotations = annotations_for(details, image, client.unit)  # refuses an image of unknown size
+    width, height = (image.size.width, image.size.height) if image.size is not None else (0, 0)
+    medium = GetiMedium(image.remote_id, image.name, "image", width, height, "", {})
+    client.annotate(details, medium, annotations)
 
 
 @task(task_run_name="read the annotations of {project}", **RETRY_POLICY)

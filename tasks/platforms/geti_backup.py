@@ -7,8 +7,6 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.geti.backup import restore, save, verify
 from labelwright.platforms.geti.backup.compare import Report
@@ -17,6 +15,7 @@ from labelwright.platforms.geti.backup.journal import Journal
 from labelwright.platforms.geti.backup.legacy_layout import open_backup
 from labelwright.security.private_files import private_folder
 from labelwright.settings import settings
+from labelwright.tasks.chaining import task
 from labelwright.tasks.reporting import log, publish_progress, publish_table
 from labelwright.tasks.retries import RETRY_POLICY
 
@@ -28,6 +27,8 @@ SHOWN = 50
 
 class BackupDiffers(PlatformRefused):
     """The comparison at the end found differences."""
+
+    error_code = "LW4018"
 
 
 # Backup

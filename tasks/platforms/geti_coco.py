@@ -7,8 +7,6 @@ from functools import lru_cache
 from itertools import count
 from pathlib import Path
 
-from prefect import task
-
 from labelwright.datasets.readers.coco_source import (
     CocoImage,
     CocoObject,
@@ -23,6 +21,7 @@ from labelwright.platforms.batches import for_each
 from labelwright.platforms.geti.client import GetiClient
 from labelwright.platforms.geti.labels import geti_shape
 from labelwright.platforms.geti.models import CoordinateUnit, GetiAnnotation, GetiMedium, GetiProject, GetiShape
+from labelwright.tasks.chaining import task
 from labelwright.tasks.reporting import log, publish_progress, publish_table
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 

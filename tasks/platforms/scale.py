@@ -10,8 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, cast
 
-from prefect import task
-
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.batches import for_each
 from labelwright.platforms.protocol import Secret
@@ -19,6 +17,7 @@ from labelwright.platforms.scale.adapter import Scale
 from labelwright.platforms.scale.attachments import describe_attachments, same_attachments
 from labelwright.platforms.scale.client import Json, Page, ScaleClient
 from labelwright.platforms.scale.errors import Duplicate, InvalidRequest
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import connect_platform
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED

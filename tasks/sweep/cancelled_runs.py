@@ -8,7 +8,6 @@ from typing import Any
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -21,20 +20,30 @@ from prefect.client.schemas.filters import (
 from prefect.client.schemas.objects import FlowRun, StateType
 from prefect.client.schemas.sorting import FlowRunSort
 
+from labelwright.campaigns.queue import finishing_lease, waiting_lease
 from labelwright.domain import BLOCKED, WORK, State
 from labelwright.ledger import CampaignBusy, CampaignRecord, Ledger, campaign_lease
 from labelwright.tasks.campaign.drops import RETRIED_FOR
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.crashed_runs import mark_runs_crashed
-from labelwright.tasks.leases import finishing_lease, waiting_lease
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 
 _DROP_FLOW = "launch-from-drop"
-_FLOWS = ["export-campaign", "finish-campaign", "launch-campaign", _DROP_FLOW, "run-campaign"]
+_FLOWS = [
+    "export-campaign",
+    "finish-campaign",
+    "finish-campaigns",
+    "launch-campaign",
+    _DROP_FLOW,
+    "resume-campaign",
+    "run-campaign",
+]
 """The flows that bring a campaign forward, and that sweeps would start again."""
 _CANCELLED = [StateType.CANCELLED, StateType.CANCELLING]
 """A run whose worker is gone stays in the second one for ever."""
+_ENDED_BY_ITSELF = [StateType.COMPLETED, StateType.FAILED]
 _MOST_RUNS = 200
 
 _BEGINNINGS = frozenset({State.ACTIVE, State.REOPENED, State.COMPLETED})
@@ -83,10 +92,17 @@ def _recent_drops(runs: Iterable[FlowRun]) -> list[FlowRun]:
     return [run for run in runs if "blob" in run.parameters and _cancelled_at(run) > since]
 
 
+def _recent_runs_of_many(runs: Iterable[FlowRun]) -> list[FlowRun]:
+    """Runs of finish-campaigns, which have no parameters."""
+    since = datetime.now(UTC) - RETRIED_FOR
+    return [run for run in runs if not run.parameters and _cancelled_at(run) > since]
+
+
 def _newest_by_title(client: SyncPrefectClient, runs: Iterable[FlowRun]) -> dict[str, FlowRun]:
     """The run of each campaign that was cancelled last."""
-    drops = [run.id for run in _recent_drops(runs)]
-    titles = {run.id: _title_in(run.parameters) for run in runs} | _titles_of_drops(client, drops)
+    titles = {run.id: _title_in(run.parameters) for run in runs}
+    titles |= _titles_of_drops(client, [run.id for run in _recent_drops(runs)])
+    titles |= _titles_at_work(client, [run.id for run in _recent_runs_of_many(runs)])
     newest: dict[str, FlowRun] = {}
     for run in runs:
         title = titles.get(run.id)
@@ -102,6 +118,17 @@ def _titles_of_drops(client: SyncPrefectClient, drops: list[UUID]) -> dict[UUID,
         within = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[drop]))
         for run in client.read_flow_runs(flow_run_filter=within, limit=1):
             titles[drop] = _title_in(run.parameters)
+    return titles
+
+
+def _titles_at_work(client: SyncPrefectClient, runs_of_many: list[UUID]) -> dict[UUID, str | None]:
+    """The campaign that a run of many worked on when it was cancelled; those before it are done, the others waited."""
+    titles: dict[UUID, str | None] = {}
+    for run_of_many in runs_of_many:
+        within = FlowRunFilter(parent_flow_run_id=FlowRunFilterParentFlowRunId(any_=[run_of_many]))
+        for run in client.read_flow_runs(flow_run_filter=within, sort=FlowRunSort.START_TIME_DESC, limit=1):
+            if run.state is None or run.state.type not in _ENDED_BY_ITSELF:
+                titles[run_of_many] = _title_in(run.parameters)
     return titles
 
 

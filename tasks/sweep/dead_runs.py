@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import task
 from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.filters import (
     FlowFilter,
@@ -21,6 +22,7 @@ from prefect.client.schemas.sorting import FlowRunSort
 
 from labelwright.ledger import Ledger
 from labelwright.settings import settings
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.crashed_runs import mark_crashed, mark_holders_crashed
 from labelwright.tasks.reporting import log
@@ -30,6 +32,7 @@ from .restarts import put_wait_after_deletion
 
 FLOWS = [
     "backup-project",
+    "cancel-campaign",
     "coco-project-detection",
     "coco-project-pipeline",
     "coco-project-segmentation",
@@ -38,10 +41,15 @@ FLOWS = [
     "deliver-campaign",
     "export-campaign",
     "finish-campaign",
+    "finish-campaigns",
     "launch-campaign",
     "launch-from-drop",
+    "pause-campaign",
     "predict-campaign",
+    "reopen-campaign",
     "restore-project",
+    "resume-campaign",
+    "rotate-labeler-key",
     "run-campaign",
     "settle-failed-images",
     "sweep-campaigns",
@@ -72,24 +80,37 @@ def free_dead_runs() -> list[str]:
 
 
 def _never_started(client: SyncPrefectClient, ledger: Ledger) -> list[FlowRun]:
-    """Runs of our deployments that started long ago and hold no lease, though every flow begins by taking one."""
+    """Runs of our deployments that started a while ago and hold no lease, though every flow begins by taking one."""
     since = datetime.now(UTC) - timedelta(minutes=settings().dead_run_minutes)
-    started_long_ago = [run for run in _started_runs(client) if run.state is not None and run.state.timestamp < since]
-    # Leases are read last: a run that took its lease in the meantime has it then, or did not start long ago.
+    of_deployments = FlowRunFilter(
+        state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_STARTED)),
+        deployment_id=FlowRunFilterDeploymentId(is_null_=False),
+    )
+    started = read_runs(client, FLOWS, of_deployments)
+    started_a_while_ago = [run for run in started if run.state is not None and run.state.timestamp < since]
+    # Leases are read last: a run that took its lease in the meantime has it then, or did not start a while ago.
     holding = {lease.run for lease in ledger.leases.all()}
-    return [run for run in started_long_ago if str(run.id) not in holding]
+    return [run for run in started_a_while_ago if str(run.id) not in holding and not _is_process_here(run)]
 
 
-def _started_runs(client: SyncPrefectClient) -> list[FlowRun]:
-    """All runs of our deployments that Prefect believes to be running, the oldest first."""
+def _is_process_here(run: FlowRun) -> bool:
+    """Whether a process of this machine executes the run: a busy machine takes long to start one."""
+    pid = (run.infrastructure_pid or "").rpartition(":")[2]  # process workers set it, some with the host before it
+    if not pid.isdecimal():
+        return False
+    try:
+        return str(run.id).encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def read_runs(client: SyncPrefectClient, flows: Sequence[str], runs_filter: FlowRunFilter) -> list[FlowRun]:
+    """All runs of these flows that pass the filter, the oldest first."""
     runs: dict[UUID, FlowRun] = {}
     while True:
         page = client.read_flow_runs(
-            flow_filter=FlowFilter(name=FlowFilterName(any_=FLOWS)),
-            flow_run_filter=FlowRunFilter(
-                state=FlowRunFilterState(type=FlowRunFilterStateType(any_=_STARTED)),
-                deployment_id=FlowRunFilterDeploymentId(is_null_=False),
-            ),
+            flow_filter=FlowFilter(name=FlowFilterName(any_=list(flows))),
+            flow_run_filter=runs_filter,
             sort=FlowRunSort.EXPECTED_START_TIME_ASC,
             limit=_PAGE,
             offset=len(runs),

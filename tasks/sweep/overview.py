@@ -9,16 +9,16 @@ from types import MappingProxyType
 from typing import Any
 
 from httpx import HTTPError
-from prefect import task
 from prefect.exceptions import PrefectException
 
 from labelwright.campaigns.outlook import Outlook, outlook_of
+from labelwright.campaigns.queue import reasons_to_wait
 from labelwright.domain import BLOCKED, OPEN, State
 from labelwright.ledger import CampaignBusy, CampaignRecord
 from labelwright.platforms import AccessDenied, PlatformUnavailable
+from labelwright.settings import settings
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.reporting import log, publish_table
-from labelwright.tasks.retries import UNCACHED
+from labelwright.tasks.reporting import log, update_table
 
 from .refresh import SweepResult
 
@@ -55,6 +55,8 @@ class SweepReport(dict[str, str]):
 class SweepDenied(AccessDenied):
     """A platform refused our credential during a sweep, which did everything else."""
 
+    error_code = "LW4019"
+
     report = SweepReport()
 
 
@@ -72,12 +74,12 @@ def require_access(result: SweepResult, report: SweepReport) -> None:
         raise denied
 
 
-@task(task_run_name="check the pace of all campaigns", **UNCACHED)
-def emit_stalled_events() -> None:
-    """Put an event into the outbox for campaigns that stalled or are overdue, once each time."""
+def emit_stalled_events() -> int:
+    """Put an event into the outbox for campaigns that stalled or are overdue, once each time. Returns how many."""
     ledger, moment = the_ledger(), datetime.now(UTC)
     records = ledger.campaigns.all(OPEN)
     histories = ledger.campaigns.histories([record.title for record in records])
+    count = 0
     for record in records:
         outlook = outlook_of(record, histories.get(record.title, []), moment)
         facts = {"done": record.done, "total": record.total, **outlook.as_facts()}
@@ -85,32 +87,36 @@ def emit_stalled_events() -> None:
             since = outlook.stalled_since.isoformat()
             if ledger.outbox.put(record.title, "stalled", since, facts | {"since": since}):
                 log().warning("%s has stalled: no image was labeled since %s", record.title, since)
+                count += 1
         if outlook.overdue and outlook.deadline is not None:
             due = outlook.deadline.isoformat()
             if ledger.outbox.put(record.title, "overdue", due, facts):
                 log().warning("%s is overdue since %s", record.title, due)
+                count += 1
+    return count
 
 
-@task(task_run_name="overview of all campaigns", **UNCACHED)
 def publish_overview(failures: dict[str, str]) -> None:
     """Write the table of all campaigns in the Prefect UI, those that need attention first.
 
     failures: reason by title, for campaigns that could not be checked.
     """
     ledger, moment = the_ledger(), datetime.now(UTC)
-    records = sorted(ledger.campaigns.all(), key=_by_urgency)[:SHOWN]
+    all_records = ledger.campaigns.all()
+    records = sorted(all_records, key=_by_urgency)[:SHOWN]
     histories = ledger.campaigns.histories([record.title for record in records])
     left_out = ledger.left_out.of_many([record.title for record in records])
     states = ledger.image_states.counts([record.title for record in records])
+    waiting = reasons_to_wait(ledger, all_records, settings().restart_minutes)
     rows = [
-        _row(record, outlook_of(record, histories.get(record.title, []), moment), failures)
+        _row(record, outlook_of(record, histories.get(record.title, []), moment), waiting | failures)
         | {
             "left out": left_out[record.title].short() if record.title in left_out else "",
             "images not labeled": ", ".join(f"{n:,} {state}" for state, n in states.get(record.title, {}).items()),
         }
         for record in records
     ]
-    publish_table("all", "campaigns", rows, "Campaigns")
+    update_table("all", "campaigns", rows, "Campaigns")
 
 
 def _by_urgency(record: CampaignRecord) -> int:
@@ -129,5 +135,6 @@ def _row(record: CampaignRecord, outlook: Outlook, failures: dict[str, str]) -> 
         "deadline": outlook.shown_deadline,
         "platform": str(record.spec.get("connection") or record.spec.get("platform")),
         "checked": f"{record.looked_at:%Y-%m-%d %H:%M} UTC" if record.looked_at else "",
+        "unanswered notes": f"{record.unanswered_notes:,}" if record.unanswered_notes else "",
         "note": record.reason or failures.get(record.title) or outlook.trouble,
     }

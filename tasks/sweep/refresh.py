@@ -1,44 +1,48 @@
-"""Refreshes the progress of all open campaigns: a bounded number of task runs, few at once on each connection.
+"""Refreshes the progress of all open campaigns: one task run for each connection, and few campaigns at once within it.
 
-Each connection's share of task runs (`looks_at_once`) is counted here and not by a Prefect concurrency limit: somebody
-would have to create one on the server for every connection, and a task that waits for its slot holds a thread, so that
-one slow connection would delay all others.
+A task run costs Prefect's database as much as everything else of a quiet sweep, so there is none for each campaign.
+How many campaigns of a connection are read at once (`looks_at_once`) is counted here and not by a Prefect concurrency
+limit: somebody would have to create one on the server for every connection.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import partial
 
 from httpx import HTTPError
-from prefect import task
 from prefect.futures import PrefectFuture, as_completed
 from sqlalchemy.exc import SQLAlchemyError
 
 from labelwright.campaigns.connections import remember_title
+from labelwright.campaigns.queue import connection_of, connection_wait
 from labelwright.campaigns.spec import stored_spec
 from labelwright.domain import LABELED, OPEN, State
+from labelwright.domain.commands import quoted
+from labelwright.domain.errors import text_with_code
 from labelwright.ledger import CampaignRecord, LedgerError, campaign_lease
-from labelwright.network.deadlines import Deadline, time_limit
+from labelwright.network.deadlines import current_limit, time_limit
 from labelwright.platforms import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.platforms.protocol import Platform, RecallsImages
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import settings
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.progress import Refreshed, refresh_progress
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import platform_for, the_ledger
-from labelwright.tasks.leases import connection_of, connection_wait
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import UNCACHED
 
-MAX_SINGLE_TASKS = 100
-"""Up to so many campaigns, each is refreshed by a task run of its own."""
+MAX_SINGLE_BATCHES = 100
+"""Up to so many campaigns, each is a batch of its own."""
 
-MAX_SHARED_TASKS = 32
-"""Beyond that, so many task runs share all campaigns: a task run costs as much as ten refreshes."""
+MAX_SHARED_BATCHES = 32
+"""Beyond that, so many batches share all campaigns: within a batch they share an adapter with its open connections."""
 
 MAX_FAILURES = 3
 """Campaigns of one connection that fail one after the other before the rest is left to the next sweep."""
@@ -56,6 +60,15 @@ class SweepResult:
     """Whether a platform refused our credential, for one campaign at least."""
     refused: list[str] = field(default_factory=list)
     """Of the failures, the titles of those that do not pass by themselves."""
+    changed: bool = False
+    """Whether the progress or the state of a campaign is another one than before."""
+
+    def add(self, other: SweepResult) -> None:
+        self.states |= other.states
+        self.failures |= other.failures
+        self.access_denied = self.access_denied or other.access_denied
+        self.refused += other.refused
+        self.changed = self.changed or other.changed
 
 
 # --- which campaigns, and in which batches
@@ -88,19 +101,17 @@ def _may_recall_images(record: CampaignRecord) -> bool:
 
 
 def batches_of(titles: list[str], campaign_count: int) -> list[list[str]]:
-    """Cut a connection's titles into the batches of one task run each; `campaign_count` counts all connections'."""
-    size = 1 if campaign_count <= MAX_SINGLE_TASKS else -(-campaign_count // MAX_SHARED_TASKS)
+    """Cut a connection's titles into the batches of one thread each; `campaign_count` counts all connections'."""
+    size = 1 if campaign_count <= MAX_SINGLE_BATCHES else -(-campaign_count // MAX_SHARED_BATCHES)
     return [titles[first : first + size] for first in range(0, len(titles), size)]
 
 
 @dataclass(eq=False)
 class ConnectionQueue:
-    """Batches of one connection's campaigns that wait for a task run."""
+    """Batches of one connection's campaigns that wait for a thread."""
 
     name: str
     batches: deque[list[str]]
-    running: int = 0
-    """Task runs under way."""
     failed_in_a_row: int = 0
     """Campaigns that failed since the last one that did not."""
 
@@ -118,12 +129,12 @@ def _queues(records: Sequence[CampaignRecord]) -> list[ConnectionQueue]:
     return [ConnectionQueue(name, deque(batches_of(group, len(records)))) for name, group in titles.items()]
 
 
-# --- one batch, in a task run
+# --- one batch, in a thread of its connection's task run
 
 
 @dataclass
 class BatchResult:
-    """What one task run found. All of its campaigns share a connection."""
+    """What a thread found. All of its campaigns share a connection."""
 
     states: dict[str, str] = field(default_factory=dict)
     failures: dict[str, str] = field(default_factory=dict)
@@ -131,6 +142,7 @@ class BatchResult:
     """Of the failures, the titles of those that do not pass by themselves."""
     unrecorded: list[str] = field(default_factory=list)
     """Unchanged campaigns: the ledger does not have yet that they were read."""
+    changed: bool = False
     access_denied: bool = False
     locked_out: bool = False
     """Whether the platform does not know the credential at all, so that no other campaign can be read with it."""
@@ -166,12 +178,6 @@ class CircuitBreaker:
             self.locked_out = error.status != 403
 
 
-def _run_name(parameters: dict[str, Any]) -> str:
-    titles = parameters["titles"]
-    return f"check {titles[0]}" + (f" and {len(titles) - 1} more" if len(titles) > 1 else "")
-
-
-@task(task_run_name=_run_name, **UNCACHED)  # type: ignore[arg-type]  # Prefect's protocol fits no plain function
 def refresh_batch(titles: list[str]) -> BatchResult:
     """Refresh campaigns that share a connection, one after the other. One that fails does not stop the others.
 
@@ -179,13 +185,14 @@ def refresh_batch(titles: list[str]) -> BatchResult:
     """
     result, breaker = BatchResult(), CircuitBreaker()
     adapters: dict[str, Platform] = {}
-    for record in the_ledger().campaigns.by_titles(titles):
+    records, counts = the_ledger().campaigns.by_titles(titles), the_ledger().image_states.counts(titles)
+    for record in records:
         title = record.title
         if breaker.is_open:
             result.failures[title] = "not checked: the campaigns before it failed"
             continue
         try:
-            refreshed = _refresh_one(record, adapters)
+            refreshed = _refresh_one(record, counts.get(title, {}), adapters)
         except SQLAlchemyError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the other campaigns are refreshed
@@ -196,6 +203,7 @@ def refresh_batch(titles: list[str]) -> BatchResult:
         else:
             breaker.record_success()
             result.states[title] = refreshed.state.value
+            result.changed = result.changed or refreshed.recorded or refreshed.state is not record.state
             if not refreshed.recorded:
                 result.unrecorded.append(title)
     for title, reason in result.failures.items():
@@ -204,15 +212,17 @@ def refresh_batch(titles: list[str]) -> BatchResult:
     return result
 
 
-def _refresh_one(record: CampaignRecord, adapters: dict[str, Platform]) -> Refreshed:
-    """adapters: those of this batch, kept because campaigns with the same options share open connections."""
+def _refresh_one(record: CampaignRecord, counts: Mapping[str, int], adapters: dict[str, Platform]) -> Refreshed:
+    """counts: images by state, read with the record. adapters: those of this batch, kept because campaigns with the
+    same options share open connections."""
     leases = the_ledger().leases
     with time_limit(settings().look_deadline):
         remember_title(record)
         key = repr((record.spec.get("connection"), record.spec.get("platform"), record.spec.get("options")))
         if key not in adapters:
             adapters[key] = platform_for(stored_spec(record.spec))
-        return refresh_progress(record, adapters[key], lambda: leases.is_held(campaign_lease(record.title)))
+        in_use = partial(leases.is_held, campaign_lease(record.title))
+        return refresh_progress(record, adapters[key], in_use, counts)
 
 
 def _handle_failure(record: CampaignRecord, error: Exception) -> str:
@@ -221,7 +231,8 @@ def _handle_failure(record: CampaignRecord, error: Exception) -> str:
         ask_for_attention(
             record.title,
             f"deleted on the platform, not by Labelwright, or closed to its user: {error} If that was on purpose: "
-            f"labelwright cancel '{record.title}'",
+            f"labelwright cancel {quoted(record.title)}",
+            error.error_code,
         )
     elif isinstance(error, PlatformUnavailable):
         if error.not_before is not None and _asks_to_wait(error):
@@ -229,14 +240,90 @@ def _handle_failure(record: CampaignRecord, error: Exception) -> str:
     elif not isinstance(error, PlatformError | LedgerError | ValueError):
         log().error("%s could not be checked", record.title, exc_info=error)
         return f"the check ended with {type(error).__name__}: see the log of the sweep"
-    return str(error)
+    return text_with_code(error)
 
 
 def _asks_to_wait(error: PlatformUnavailable) -> bool:
     return error.not_before is not None and error.seconds_to_wait() > 0
 
 
-# --- all batches
+# --- one connection, in a task run
+
+
+@task(task_run_name="check {count} campaigns of {connection}", **UNCACHED)
+def refresh_connection(connection: str, batches: list[list[str]], count: int) -> SweepResult:
+    """Refresh the campaigns of a connection, `looks_at_once` of them at the same time.
+
+    When they fail one after the other, the rest is left alone until the next sweep.
+    Raises SQLAlchemyError, after all other batches, when the ledger could not be written.
+    """
+    queue, result = ConnectionQueue(connection, deque(batches)), SweepResult()
+    running: dict[Future[BatchResult], list[str]] = {}
+    unrecorded: list[str] = []
+    ledger_error: SQLAlchemyError | None = None
+    with ThreadPoolExecutor(settings().looks_at_once) as pool:
+        while True:
+            _drop_postponed(queue, result)
+            _drop_late(queue, result)
+            while queue.batches and len(running) < settings().looks_at_once:
+                titles = queue.batches.popleft()
+                running[pool.submit(copy_context().run, refresh_batch, titles)] = titles
+            if not running:
+                break
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                titles = running.pop(future)
+                try:
+                    batch = future.result()
+                except Exception as error:  # noqa: BLE001 - the other batches are refreshed
+                    log().error("a check of campaigns of %s failed: %s", connection, error)
+                    result.failures |= dict.fromkeys(titles, "the check failed: see the log of the sweep")
+                    ledger_error = error if isinstance(error, SQLAlchemyError) else ledger_error
+                else:
+                    unrecorded += batch.unrecorded
+                    _add_batch(batch, queue, result)
+    if ledger_error is not None:
+        raise ledger_error
+    the_ledger().campaigns.record_looks(unrecorded)
+    return result
+
+
+def _drop_postponed(queue: ConnectionQueue, result: SweepResult) -> None:
+    """Leave a connection alone whose platform asked to wait, in this sweep or before it."""
+    until = the_ledger().waits.find(connection_wait(queue.name)) if queue.batches else None
+    if until is not None:
+        moment = f"{until.until:%Y-%m-%d %H:%M} UTC"
+        _drop(queue, f"not checked before {moment}, as {queue.name} asks: {until.reason}", result)
+
+
+def _drop_late(queue: ConnectionQueue, result: SweepResult) -> None:
+    limit = current_limit()
+    if limit is not None and limit.over:
+        _drop(queue, f"not checked: the {settings().sweep_deadline:g} seconds of this sweep were over", result)
+
+
+def _drop(queue: ConnectionQueue, reason: str, result: SweepResult) -> list[str]:
+    """Leave the batches to the next sweep. Returns their titles."""
+    titles = queue.clear()
+    result.failures |= dict.fromkeys(titles, reason)
+    return titles
+
+
+def _add_batch(batch: BatchResult, queue: ConnectionQueue, result: SweepResult) -> None:
+    """Add what a thread found, and drop the rest of a connection that is away."""
+    states = {title: State(state) for title, state in batch.states.items()}
+    result.states |= {title: state for title, state in states.items() if state is not State.EXPORTED}
+    result.failures |= batch.failures
+    result.refused += batch.refused
+    result.changed = result.changed or batch.changed
+    result.access_denied = result.access_denied or batch.access_denied
+    queue.failed_in_a_row = 0 if batch.states else queue.failed_in_a_row + len(batch.failures)
+    if batch.locked_out or queue.failed_in_a_row >= MAX_FAILURES * settings().looks_at_once:
+        why = "refused the credential" if batch.locked_out else "is away"
+        dropped = _drop(queue, f"not checked: {queue.name} {why}", result)
+        result.refused += dropped if batch.locked_out else []
+
+
+# --- all connections
 
 
 def refresh_all() -> SweepResult:
@@ -244,84 +331,35 @@ def refresh_all() -> SweepResult:
 
     A connection whose campaigns fail one after the other is left alone until the next sweep; the others do not wait for
     it. It ends within `sweep_deadline` seconds whatever a platform does, and soon after it is interrupted.
-    Raises SQLAlchemyError, after all other batches, when the ledger could not be written.
+    Raises SQLAlchemyError, after all other connections, when the ledger could not be written.
     """
     with time_limit(settings().sweep_deadline) as limit:
         try:
-            return _refresh_all_within(limit)
+            return _refresh_connections()
         except BaseException:
             limit.expire()  # requests under way end at once: whoever ends this run waits for their threads
             raise
 
 
-def _refresh_all_within(limit: Deadline) -> SweepResult:
-    queues, result = _queues(open_campaigns()), SweepResult()
-    running: dict[PrefectFuture[BatchResult], tuple[ConnectionQueue, list[str]]] = {}
-    unrecorded: list[str] = []
+def _refresh_connections() -> SweepResult:
+    """Refresh each connection in a task run of its own, all at the same time."""
+    result = SweepResult()
     ledger_error: SQLAlchemyError | None = None
-    while True:
-        _drop_postponed(queues, result)
-        if limit.over:
-            reason = f"not checked: the {settings().sweep_deadline:g} seconds of this sweep were over"
-            _drop(queues, reason, result)
-        _submit_batches(queues, running)
-        if not running:
-            break
-        future = next(iter(as_completed(list(running))))
-        queue, titles = running.pop(future)
-        queue.running -= 1
-        batch = future.result(raise_on_failure=False)
-        if isinstance(batch, BatchResult):
-            unrecorded += batch.unrecorded
-            _add_batch(batch, queue, result)
+    running: dict[PrefectFuture[SweepResult], list[str]] = {}
+    for queue in _queues(open_campaigns()):
+        _drop_postponed(queue, result)
+        if not queue.batches:
+            continue
+        batches = list(queue.batches)
+        titles = queue.clear()
+        running[refresh_connection.submit(queue.name, batches, len(titles))] = titles
+    for future in as_completed(list(running)):
+        found = future.result(raise_on_failure=False)
+        if isinstance(found, SweepResult):
+            result.add(found)
         else:
-            log().error("a check of campaigns of %s failed: %s", queue.name, batch)
-            result.failures |= dict.fromkeys(titles, "the check failed: see the log of the sweep")
-            ledger_error = batch if isinstance(batch, SQLAlchemyError) else ledger_error
+            result.failures |= dict.fromkeys(running[future], "the check failed: see the log of the sweep")
+            ledger_error = found if isinstance(found, SQLAlchemyError) else ledger_error
     if ledger_error is not None:
         raise ledger_error
-    the_ledger().campaigns.record_looks(unrecorded)
     return result
-
-
-def _drop_postponed(queues: Iterable[ConnectionQueue], result: SweepResult) -> None:
-    """Leave connections alone whose platform asked to wait, in this sweep or before it."""
-    waiting = [queue for queue in queues if queue.batches]
-    waits = the_ledger().waits.all() if waiting else {}
-    for queue in waiting:
-        wait = waits.get(connection_wait(queue.name))
-        if wait is not None:
-            until = f"{wait.until:%Y-%m-%d %H:%M} UTC"
-            _drop([queue], f"not checked before {until}, as {queue.name} asks: {wait.reason}", result)
-
-
-def _drop(queues: Iterable[ConnectionQueue], reason: str, result: SweepResult) -> list[str]:
-    """Leave the batches to the next sweep. Returns their titles."""
-    titles = [title for queue in queues for title in queue.clear()]
-    result.failures |= dict.fromkeys(titles, reason)
-    return titles
-
-
-def _submit_batches(
-    queues: Iterable[ConnectionQueue], running: dict[PrefectFuture[BatchResult], tuple[ConnectionQueue, list[str]]]
-) -> None:
-    """Start task runs, up to `looks_at_once` on each connection."""
-    for queue in queues:
-        while queue.batches and queue.running < settings().looks_at_once:
-            titles = queue.batches.popleft()
-            running[refresh_batch.submit(titles)] = queue, titles
-            queue.running += 1
-
-
-def _add_batch(batch: BatchResult, queue: ConnectionQueue, result: SweepResult) -> None:
-    """Add what a task run found, and drop the rest of a connection that is away."""
-    states = {title: State(state) for title, state in batch.states.items()}
-    result.states |= {title: state for title, state in states.items() if state is not State.EXPORTED}
-    result.failures |= batch.failures
-    result.refused += batch.refused
-    result.access_denied = result.access_denied or batch.access_denied
-    queue.failed_in_a_row = 0 if batch.states else queue.failed_in_a_row + len(batch.failures)
-    if batch.locked_out or queue.failed_in_a_row >= MAX_FAILURES * settings().looks_at_once:
-        why = "refused the credential" if batch.locked_out else "is away"
-        dropped = _drop([queue], f"not checked: {queue.name} {why}", result)
-        result.refused += dropped if batch.locked_out else []

@@ -9,21 +9,37 @@ from typing import Any, cast
 from uuid import UUID
 
 from httpx import HTTPError
-from prefect import task
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.deployments import run_deployment
 from prefect.exceptions import ObjectNotFound
 
+from labelwright.campaigns.queue import (
+    campaign_wait,
+    connection_of,
+    connection_wait,
+    finishing_lease,
+    restart_wait,
+    start_step,
+    waiting_lease,
+)
 from labelwright.domain import OPEN, WORK, State, Work
+from labelwright.domain.commands import quoted
 from labelwright.ledger import CampaignRecord, Effect, EffectItem, Lease, Ledger, campaign_lease
 from labelwright.settings import Settings, settings
 from labelwright.tasks.attention import ask_for_attention
+from labelwright.tasks.chaining import task
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.export.delivering import is_early_delivery_due
-from labelwright.tasks.leases import campaign_wait, connection_of, connection_wait, finishing_lease, waiting_lease
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
+
+DEPLOYMENTS = {
+    Work.LAUNCH: "launch-campaign/launch-campaign",
+    Work.FINISH: "finish-campaign/finish-campaign",
+    Work.DELIVER: "deliver-campaign/deliver-campaign",
+}
+"""The deployment of each kind of run, as FLOW/DEPLOYMENT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +75,13 @@ def due_work() -> list[DueWork]:
         if _in_hands(ledger, record.title):
             continue
         generation = len(ledger.campaigns.moves(record.title))
-        attempts = ledger.effects.attempts(record.title, _step(work), generation)
+        attempts = ledger.effects.attempts(record.title, start_step(work), generation)
         if len(attempts) >= current.restarts:
             ask_for_attention(
                 record.title,
                 f"the {work.value} run was started {len(attempts)} times and never finished: see its runs in "
-                f"Prefect, then: labelwright resume '{record.title}'",
+                f"Prefect, then: labelwright resume {quoted(record.title)}",
+                "LW1404",
             )
         elif _is_due(record, work, attempts, current):
             due.append(DueWork(record.title, work, generation, len(attempts) + 1))
@@ -84,28 +101,19 @@ def _in_hands(ledger: Ledger, title: str) -> bool:
     return ledger.leases.is_held(campaign_lease(title), waiting_lease(title), finishing_lease(title))
 
 
-def _step(work: Work) -> str:
-    return f"start {work.value}"
-
-
 def _is_due(record: CampaignRecord, work: Work, attempts: list[Effect], current: Settings) -> bool:
     moment = datetime.now().astimezone()
     if not attempts:
         return not (work is Work.FINISH and _is_left_to_event(record, moment, current))
     passed = moment - attempts[-1].intended_at
-    if timedelta(0) <= passed < _restart_wait(len(attempts), current):
+    if timedelta(0) <= passed < restart_wait(len(attempts), current.restart_minutes):
         return False
     return _has_ended(attempts[-1])
 
 
-def _restart_wait(attempts: int, current: Settings) -> timedelta:
-    waits = current.restart_minutes
-    return timedelta(minutes=waits[min(max(attempts, 1), len(waits)) - 1])
-
-
 def _wait_after_deletion(title: str, attempts: int) -> None:
     """Put the restart wait between a run's deletion and the next run."""
-    until = datetime.now().astimezone() + _restart_wait(attempts, settings())
+    until = datetime.now().astimezone() + restart_wait(attempts, settings().restart_minutes)
     the_ledger().waits.put(campaign_wait(title), until, "its run was deleted in Prefect")
     log().warning("%s: its run was deleted in Prefect; the next one starts after %s", title, f"{until:%H:%M}")
 
@@ -117,7 +125,7 @@ def put_wait_after_deletion(lease: Lease) -> None:
         title = record.title
         if lease.name in (campaign_lease(title), waiting_lease(title), finishing_lease(title)):
             generation = len(ledger.campaigns.moves(title))
-            _wait_after_deletion(title, len(ledger.effects.attempts(title, _step(WORK[record.state]), generation)))
+            _wait_after_deletion(title, len(ledger.effects.attempts(title, start_step(WORK[record.state]), generation)))
 
 
 def _is_left_to_event(record: CampaignRecord, moment: datetime, current: Settings) -> bool:
@@ -153,25 +161,25 @@ def _has_ended(effect: Effect) -> bool:
 def record_start(due: DueWork, outcome: str = "here") -> None:
     """Record that this attempt was started."""
     effects = the_ledger().effects
-    effects.intend(due.title, _step(due.work), due.item)
-    effects.settle(due.title, _step(due.work), outcome, due.item)
+    effects.intend(due.title, start_step(due.work), due.item)
+    effects.settle(due.title, start_step(due.work), outcome, due.item)
 
 
 @task(task_run_name="start the {due.work.value} run of {due.title}", **RETRY_POLICY)
 def start_run(due: DueWork) -> str:
     """Create the flow run on its deployment, for a worker to execute. Returns its id. Idempotent."""
     ledger = the_ledger()
-    name, parameters = "finish-campaign/finish-campaign", dict[str, Any](title=due.title, export=True)
+    parameters = dict[str, Any](title=due.title, export=True)
     if due.work is Work.LAUNCH:
-        name, parameters = "launch-campaign/launch-campaign", {"campaign": ledger.campaigns.get(due.title).spec}
+        parameters = {"campaign": ledger.campaigns.get(due.title).spec}
     elif due.work is Work.DELIVER:
-        name, parameters = "deliver-campaign/deliver-campaign", {"title": due.title, "accept_partial": True}
+        parameters = {"title": due.title, "accept_partial": True}
 
     def start() -> str:
         run = cast(
             FlowRun,
             run_deployment(
-                name,
+                DEPLOYMENTS[due.work],
                 parameters=parameters,
                 idempotency_key=f"{due.work.value} {due.title} {due.item}",
                 timeout=0,
@@ -181,4 +189,4 @@ def start_run(due: DueWork) -> str:
         return str(run.id)
 
     log().info("start the %s run of %s", due.work.value, due.title)
-    return ledger.effects.once(due.title, _step(due.work), start, look=lambda: None, item=due.item)
+    return ledger.effects.once(due.title, start_step(due.work), start, look=lambda: None, item=due.item)

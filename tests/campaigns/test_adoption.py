@@ -17,6 +17,7 @@ from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.ledger import AlreadyThere
 from labelwright.ledger.campaigns import Campaigns
+from labelwright.platforms import AccessDenied
 from labelwright.platforms.protocol import RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS
@@ -70,6 +71,13 @@ def take_over(tmp_path: Path, **fields: Any) -> Adopted:
 
 def kept(store: Store) -> Kept:
     return store.campaigns["c1"]
+
+
+def test_a_refused_key_names_its_connection(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "wrong")
+    forget_settings()
+    with pytest.raises(AccessDenied, match="Check the key and secret of connection shelf"):
+        take_over(tmp_path)
 
 
 def test_an_adopted_campaign_is_swept_to_its_datasets(store, tmp_path):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,8 @@ from labelwright.campaigns.spec import CampaignSpec, validate_spec
 from labelwright.domain import State
 from labelwright.domain.errors import CannotRun
 from labelwright.ledger import Ledger, open_ledger
-from labelwright.platforms import PlatformRefused, PlatformUnavailable
+from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
+from labelwright.platforms.label_support import FULL
 from labelwright.platforms.protocol import CampaignOrder, ChangesCampaigns, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS
@@ -111,6 +114,15 @@ def test_a_refusal_of_the_platform_leaves_the_ledger_as_it_was(ledger, monkeypat
     assert ledger.campaigns.get(TITLE).spec == spec().model_dump(mode="json")
 
 
+def test_a_refused_key_names_its_connection(ledger, monkeypatch):
+    def refuse(self: Changing, campaign: str, order: CampaignOrder) -> None:
+        raise AccessDenied("shelf", "change the campaign", status=401)
+
+    monkeypatch.setattr(Changing, "change_campaign", refuse)
+    with pytest.raises(AccessDenied, match="Check the key and secret of connection shelf"):
+        change(TITLE, spec(("boat", "buoy")), CONNECTIONS)
+
+
 def test_a_platform_that_cannot_be_changed_is_changed_by_hand(ledger, store, monkeypatch):
     monkeypatch.setattr(shelf, "Shelf", SHELF)
     after = spec(("boat", "buoy"))
@@ -140,3 +152,33 @@ def test_a_cancelled_campaign_and_another_title_are_refused(ledger, tmp_path: Pa
     ledger.campaigns.move(TITLE, State.CANCELLED)
     with pytest.raises(CannotRun, match="is cancelled"):
         change(TITLE, spec(instructions="new"), CONNECTIONS)
+
+
+def test_what_nobody_would_see_is_not_changed(ledger, store, monkeypatch):
+    blind = replace(ENTRY, labels=replace(FULL, colors=False, instructions=False), title="Blind")
+    monkeypatch.setitem(PLATFORMS, "shelf", blind)
+    after = spec(({"name": "boat", "color": "#00ff00"},), instructions="Buoys too.")
+    with pytest.raises(CannotRun) as caught:
+        change(TITLE, after, CONNECTIONS)
+    assert "label 'boat': Blind chooses the colours of labels itself" in str(caught.value)
+    assert "instructions: Blind has no place for them" in str(caught.value)
+    assert ledger.campaigns.get(TITLE).spec == spec().model_dump(mode="json")
+    ignoring = after.model_copy(update={"on_unsupported": "ignore"})
+    assert change(TITLE, ignoring, CONNECTIONS).texts
+
+
+def test_another_labeler_is_only_recorded_where_nobody_is_assigned(ledger, store, monkeypatch):
+    monkeypatch.setattr(shelf, "Shelf", SHELF)
+    monkeypatch.setitem(PLATFORMS, "shelf", replace(ENTRY, assigns_labelers=False, unchangeable="Its tasks stay."))
+    assert change(TITLE, spec(labeler="new@b.c"), CONNECTIONS).texts == ("labeler changed",)
+    assert ledger.campaigns.get(TITLE).spec["labeler"] == "new@b.c"
+    with pytest.raises(CannotRun, match=r"label 'buoy' added\). Its tasks stay."):
+        change(TITLE, spec(("boat", "buoy"), labeler="new@b.c"), CONNECTIONS)
+
+
+@pytest.mark.parametrize("name", [name for name, entry in PLATFORMS.items() if name != "shelf"])
+def test_every_platform_can_be_changed_or_says_what_to_do(name):
+    entry = PLATFORMS[name]
+    if not issubclass(entry.adapter(), ChangesCampaigns):
+        assert re.search(r"--ledger-only|under another title", entry.unchangeable), name
+        assert entry.unchangeable != ENTRY.unchangeable, "why it cannot be changed"

@@ -79,3 +79,9 @@ def test_an_attribute_of_free_text_does_not_become_a_choice():
 
 def test_equal_campaigns_have_no_differences():
     assert differences(spec(), spec()) == []
+
+
+@pytest.mark.parametrize(("before", "after", "fields"), [(100, 134.217728, []), (99, 134.217728, ["images"])])
+def test_the_default_that_grew_is_no_difference(before, after, fields):
+    old, new = (spec(images={"folder": "/photos", "max_megabytes": megabytes}) for megabytes in (before, after))
+    assert [difference.field for difference in differences(old, new)] == fields

@@ -58,6 +58,14 @@ def test_service_that_up_is_restarting_is_not_started_twice(home: Path) -> None:
     assert needs_embedded_service(spec), "of an `up` that has ended"
 
 
+def test_a_service_that_does_not_run_is_named_with_its_command(home: Path) -> None:
+    with serving(ServiceConfig(home / "service")):
+        _, platform = connect_platform("campaign_api")
+        platform.check()
+    with pytest.raises(PlatformUnavailable, match=r"labelwright serve\. A running labelwright up restarts it"):
+        platform.find_campaign("river")
+
+
 def test_401_of_the_proven_service_is_an_outage(home: Path) -> None:
     with serving(ServiceConfig(home / "service")):
         path = home / "service" / "admin.json"

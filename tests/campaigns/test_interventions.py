@@ -12,13 +12,14 @@ from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.output import campaigns as printing_campaigns
 from labelwright.cli.output import images as printing_images
 from labelwright.domain import BLOCKED, State, Work
-from labelwright.domain.errors import CannotRun
+from labelwright.domain.errors import CannotRun, NothingDone
 from labelwright.ledger import CampaignBusy, Ledger, UnknownCampaign, campaign_lease, open_ledger
 from labelwright.ledger.leases import Leases, Process
 from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS, PrefectBlocks
 from labelwright.settings import forget_settings, settings
+from labelwright.tasks.campaign.lifecycle import refuse_unlabeled
 from tests.platforms.shelf import ENTRY, STORES, Kept, Store
 
 TITLE = "river"
@@ -80,6 +81,33 @@ def test_what_is_over_is_not_taken_up(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.COMPLETED, State.FINISHED, State.EXPORTED)
     with pytest.raises(CannotRun, match="nothing to retry"):
         interventions.retry_blocked(TITLE)
+
+
+@pytest.mark.parametrize("states", [LAUNCHED, (*LAUNCHED, State.COMPLETED, State.REOPENED)])
+def test_what_labelers_work_on_is_not_resumed_in_silence(ledger, store, states):
+    campaign(ledger, store, *states)
+    with pytest.raises(NothingDone, match=r"nothing was resumed.*labelwright sweep"):
+        interventions.retry_blocked(TITLE)
+
+
+@pytest.mark.parametrize(
+    ("states", "way"),
+    [
+        ((*LAUNCHED, State.CANCELLED), "labelwright adopt 'river' --file CAMPAIGN.YAML"),
+        ((*LAUNCHED, State.COMPLETED, State.FINISHED, State.EXPORTED), "labelwright reopen 'river'"),
+    ],
+)
+def test_what_cannot_be_resumed_names_the_way_on(ledger, store, states, way):
+    campaign(ledger, store, *states)
+    with pytest.raises(CannotRun) as caught:
+        interventions.retry_blocked(TITLE)
+    assert way in str(caught.value)
+
+
+def test_a_cancelled_campaign_is_neither_finished_nor_exported(ledger, store):
+    campaign(ledger, store, *LAUNCHED, State.CANCELLED)
+    with pytest.raises(CannotRun, match="launch its images as a new campaign"):
+        refuse_unlabeled(TITLE, State.CANCELLED)
 
 
 def test_a_cancelled_campaign_is_left_on_its_platform_or_taken_off(ledger, store):

@@ -70,9 +70,12 @@ def test_unwritable_folder_is_detected_before_a_rotation(keys, monkeypatch):
 
 def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
     from labelwright.campaigns.connections import Connections
-    from labelwright.cli.campaigns import rotate_labeler_key
+    from labelwright.campaigns.interventions import rotate_labeler_key
+    from labelwright.campaigns.kept_keys import KeptKeys
     from labelwright.domain.errors import CannotRun
-    from labelwright.settings import forget_settings
+    from labelwright.ledger import Ledger
+    from labelwright.prefect_integration.connections import CONNECTIONS
+    from labelwright.settings import forget_settings, settings
 
     rotated = []
 
@@ -90,6 +93,7 @@ def test_no_new_key_is_made_while_it_could_not_be_kept(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(LabelerKeys, "check_writable", full)
-    with pytest.raises(CannotRun, match=r"No space left on device.*: the old key still holds"):
-        rotate_labeler_key(validate_spec(CAMPAIGN, "test"))
+    keys = KeptKeys(settings(), Ledger(f"sqlite:///{tmp_path / 'ledger.db'}"), CONNECTIONS)
+    with pytest.raises(CannotRun, match=r"No space left on device.*an old one still holds"):
+        rotate_labeler_key(validate_spec(CAMPAIGN, "test"), keys, CONNECTIONS)
     assert not rotated

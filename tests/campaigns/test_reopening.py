@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import pytest
@@ -12,11 +12,18 @@ from labelwright.campaigns.reopening import STEP, Selection
 from labelwright.campaigns.spec import validate_spec
 from labelwright.cli.exit_codes import FAILED, MISUSED, exit_code
 from labelwright.cli.output import campaigns as printing_campaigns
-from labelwright.domain import Annotation, Box, Image, Polygon, Size, State
+from labelwright.domain import Annotation, Box, Image, ImageState, Polygon, Size, State
 from labelwright.domain.errors import CannotRun, NothingDone
 from labelwright.ledger import Ledger, ManifestEntry, open_ledger
 from labelwright.platforms import NotFound, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.protocol import CampaignOrder, RemoteState, ReopensCampaigns, ReopensImages
+from labelwright.platforms.protocol import (
+    CampaignOrder,
+    ListsUnlabeledImages,
+    RemoteState,
+    ReopensCampaigns,
+    ReopensImages,
+    UnlabeledImage,
+)
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import forget_settings, settings
@@ -125,6 +132,29 @@ def test_a_cancelled_campaign_is_not_reopened(ledger, store):
     campaign(ledger, store, *LAUNCHED, State.CANCELLED)
     with pytest.raises(NothingDone, match="under another title"):
         interventions.reopen(TITLE, CONNECTIONS)
+
+
+class Listing(Reopening, ListsUnlabeledImages):
+    """A shelf that also lists what is not labeled."""
+
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        kept = self._kept(campaign)
+        for image, (name, _) in kept.images.items():
+            if image not in kept.labels:
+                yield UnlabeledImage(image, name, ImageState.NOT_LABELED)
+
+
+def test_images_that_were_never_labeled_are_not_reopened(ledger, store, monkeypatch):
+    monkeypatch.setattr(shelf, "Shelf", Listing)
+    kept = campaign(ledger, store, *LAUNCHED, done=2)
+    with pytest.raises(NothingDone, match="have 1 image to label anyway") as refusal:
+        interventions.reopen(TITLE, CONNECTIONS, Selection((NAMES[2],)))
+    assert (exit_code(refusal.value), CALLS, ledger.campaigns.get(TITLE).state) == (FAILED, [], State.ACTIVE)
+    interventions.reopen(TITLE, CONNECTIONS, Selection(NAMES[1:]))
+    assert set(kept.labels) == {"i0"}
+    kept.state = RemoteState.COMPLETED
+    interventions.reopen(TITLE, CONNECTIONS, Selection((NAMES[2],)))
+    assert kept.state is RemoteState.ACTIVE, "it was completed by hand, and labelers did not have the image any more"
 
 
 def test_nothing_is_done_while_labelers_have_all_of_it(ledger, store):

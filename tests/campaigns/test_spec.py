@@ -72,7 +72,8 @@ def test_labels_may_be_names_alone():
         (("    color:", "    colour:"), "line 8: unknown key 'labels.0.colour'; did you mean 'color'?"),
         (
             ("formats: [csv, coco]", "formats: [csv, cocoa]"),
-            "line 21: export.formats.1: unknown format 'cocoa'; known: csv, coco, jsonl, mltable; did you mean 'coco'?",
+            "line 21: export.formats.1: unknown format 'cocoa'; known: csv, coco, jsonl, mltable, yolo, yolo_segment, "
+            "voc, huggingface, webdataset, croissant; did you mean 'coco'?",
         ),
         (("platform: campaign_api", "platform: campain_api"), "line 2: platform: unknown platform 'campain_api'"),
         (("folder: ./photos", "folder: ./photos\n  manifest: a.csv"), "given: folder and manifest"),
@@ -234,6 +235,11 @@ def test_a_specification_survives_json():
         ("{store: azure_ml, engine: sdk_v1, formats: [coco]}", "sdk_v1 also needs these formats: csv"),
         ("{split: {train: 70, validation: 10, test: 10}}", "must add up to 100"),
         ("{split: {train: 80, validation: 20, test: 0, tests: 1}}", "did you mean 'test'"),
+        ("{split: {by: camera}}", "Input should be 'image', 'folder', 'name-pattern' or 'group'"),
+        ("{split: {by: name-pattern}}", "needs 'pattern', a regular expression"),
+        ("{split: {by: folder, pattern: a}}", "needs 'pattern', a regular expression"),
+        ("{split: {by: name-pattern, pattern: '(a'}}", "the pattern '(a' is not a regular expression"),
+        ("{split: {by: group}}", "by: group needs images.manifest"),
         ("{store: azure, workspace: team}", "export.store"),
     ],
 )
@@ -249,3 +255,10 @@ def test_campaigns_from_before_required_attributes_compare_equal():
     required = parse_spec(WHOLE.replace("values: [white, red]", "values: [white, red]\n        required: true"), "test")
     assert required.model_dump(mode="json")["labels"][1]["attributes"][0]["required"] is True
     assert required.schema_of_labels()["sail"].attributes[0].required
+
+
+def test_a_campaign_is_written_with_some_of_its_fields_only():
+    """A Dask cluster is sent the campaign without fields that were never set."""
+    spec = parse_spec("title: t\nimages: {folder: /x}\nlabels: [boat]\nlabeler: a@b.c\n")
+    document = spec.model_dump(mode="json", exclude={"export": {"image_addresses"}, "images": {"on_damage"}})
+    assert document == spec.model_dump(mode="json")

@@ -37,8 +37,8 @@ def refused(tmp_path, monkeypatch) -> Iterator[Refused]:
 
     monkeypatch.setattr(runtime, "prefect_runtime", start)
     monkeypatch.setattr(deployments, "require_prefect_client", start)
-    monkeypatch.setattr(local_servers, "start_prefect", start)
-    monkeypatch.setattr(local_servers, "start_service", start)
+    monkeypatch.setattr(local_servers, "begin_prefect", start)
+    monkeypatch.setattr(local_servers, "begin_service", start)
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.chdir(tmp_path)
 

@@ -59,6 +59,7 @@ def test_state_and_images_that_are_not_labeled_are_shown(ledger, capsys):
         "reason": None,
         "failure": None,
         "needs_person": False,
+        "unanswered_notes": 0,
     }
     assert code == 0
 
@@ -85,7 +86,7 @@ def test_needs_attention_outranks_an_outage(ledger, capsys):
     add(ledger, "river", *LAUNCHED, State.NEEDS_ATTENTION, why="the gate")
     add(ledger, "lake", *LAUNCHED)
     text, as_json, code = printed(sweeps.Report({}, {"lake": "it is away"}, ()), ledger, capsys)
-    assert "river: needs attention why: the gate go on with: labelwright resume 'river'" in text
+    assert "river: needs attention why: the gate When that is fixed: labelwright resume 'river'" in text
     assert (as_json["river"]["reason"], as_json["lake"]["failure"], code) == ("the gate", "it is away", 1)
 
 

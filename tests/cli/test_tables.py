@@ -66,3 +66,18 @@ def test_a_wide_terminal_gets_a_table(printed):
     lines = printed(campaigns(), 500, terminal=True).splitlines()
     assert len(lines) == 3
     assert LONG in lines[1]
+
+
+def test_a_progress_bar_shows_count_rate_and_rest(monkeypatch):
+    file, seconds = io.StringIO(), [0.0]
+    monkeypatch.setattr(console, "err", Console(file=file, width=200, force_terminal=True, no_color=True))
+    bars = console._bars()
+    monkeypatch.setattr(bars, "get_time", lambda: seconds[0])
+    task = bars.add_task("checking images", total=100)
+    for done in (20, 40, 60):
+        seconds[0] += 1
+        bars.update(task, completed=done)
+    console.err.print(bars.get_renderable())
+    shown = file.getvalue()
+    assert "checking images" in shown
+    assert "60/100 20/s 0:00:02" in shown

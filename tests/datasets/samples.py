@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from labelwright.datasets import Spool, SpooledLabels, StockedImage
+from labelwright.datasets import FORMATS, Spool, SpooledLabels, StockedImage
+from labelwright.datasets.writers.formats import FileFormat
 from labelwright.domain import (
     Annotation,
     Attribute,
@@ -18,6 +19,12 @@ from labelwright.domain import (
     Size,
     WholeImage,
 )
+
+FILES = tuple(name for name, entry in FORMATS.items() if isinstance(entry, FileFormat))
+"""Formats that are one file. Folders, most of which hold images, have tests of their own."""
+FORMATS_OF_CAMPAIGNS = tuple(name for name in FILES if FORMATS[name].campaign_name)
+OF_CAMPAIGNS = tuple(dict.fromkeys(FORMATS[name].campaign_name for name in FORMATS_OF_CAMPAIGNS))
+"""What campaign files call them."""
 
 SCHEMA = LabelSchema(
     (

@@ -53,7 +53,24 @@ EXCLUDED = {
     "gone": (ImageState.GONE, Reason.DELETED),
     "draft": (ImageState.DRAFT, Reason.DRAFT),
 }
-KINDS = [*LABELED, *EXCLUDED, "not labeled", "failed", "drawn wrong", "skipped after it was read", "read twice"]
+UNLABELED = {
+    "not labeled": (ImageState.NOT_LABELED, Reason.NOT_LABELED),
+    "failed": (ImageState.FAILED, Reason.FAILED),
+    "cancelled": (ImageState.CANCELLED, Reason.FAILED),
+    "begun": (ImageState.DRAFT, Reason.DRAFT),
+    "sent back": (ImageState.REJECTED, Reason.REJECTED),
+    "waits for its review": (ImageState.LABELED, Reason.IN_REVIEW),
+}
+"""What the platform says of images of which it has no labels."""
+KINDS = [
+    *LABELED,
+    *EXCLUDED,
+    *UNLABELED,
+    "rejected by a review",
+    "drawn wrong",
+    "skipped after it was read",
+    "read twice",
+]
 
 
 def make_spool(folder: Path, kinds: list[str]) -> tuple[Spool, list[StockedImage], dict[str, Reason | None]]:
@@ -67,8 +84,12 @@ def make_spool(folder: Path, kinds: list[str]) -> tuple[Spool, list[StockedImage
         if kind in EXCLUDED:
             state, expected[image.name] = EXCLUDED[kind]
             excluded.append(ExcludedImage(image.name, state, "the platform says so"))
-        elif kind in ("not labeled", "failed"):
-            expected[image.name] = Reason.FAILED if kind == "failed" else Reason.NOT_LABELED
+        elif kind in UNLABELED:
+            expected[image.name] = UNLABELED[kind][1]
+        elif kind == "rejected by a review":
+            labeled = LabeledImage(image.name, size, annotations, state=ImageState.REJECTED)
+            pages[image.position % 2].append(labeled)
+            expected[image.name] = Reason.REJECTED
         else:
             pages[image.position % 2].append(LabeledImage(image.name, size, annotations))
         if kind == "drawn wrong":
@@ -90,8 +111,9 @@ def make_spool(folder: Path, kinds: list[str]) -> tuple[Spool, list[StockedImage
 def test_delivered_and_listed_images_are_the_manifest(kinds: list[str]) -> None:
     with TemporaryDirectory() as folder:
         spool, stock, expected = make_spool(Path(folder), kinds)
-        failed = {image.name: "damaged" for image, kind in zip(stock, kinds, strict=True) if kind == "failed"}
-        done = sum(kind not in ("not labeled", "failed", "draft") for kind in kinds)
+        images = [(image.name, kind) for image, kind in zip(stock, kinds, strict=True) if kind in UNLABELED]
+        unlabeled = {name: (UNLABELED[kind][0], "in job 7") for name, kind in images}
+        done = sum(kind not in (*UNLABELED, "draft") for kind in kinds)
         settled = {"skipped", "rejected", "gone"}
         if kinds and settled.issuperset(kinds):
             return  # nothing is left to deliver, which is refused: see test_validation
@@ -102,13 +124,21 @@ def test_delivered_and_listed_images_are_the_manifest(kinds: list[str]) -> None:
             expected_images=len(stock),
             expected_done=done,
             labeling_open=True,
-            failed=failed,
+            unlabeled=unlabeled,
             drawn_wrong=images_drawn_wrong(spool.left_out()),
         )
         reasons = {image.name: image.reason for image in delivery.listed}
         assert reasons == {name: reason for name, reason in expected.items() if reason is not None}
         assert [image.name for image in delivery.listed] == [image.name for image in stock if image.name in reasons]
         assert delivery.delivered + len(delivery.listed) == len(stock)
+        assert all(image.place == "in job 7" for image in delivery.listed if image.name in unlabeled)
+        assert delivery.complete == {
+            "labeled",
+            "empty",
+            *settled,
+            "skipped after it was read",
+            "read twice",
+        }.issuperset(kinds)
         assert delivery.delivered + sum(delivery.by_reason().values()) == len(stock)
         taken = spool.delivered(stock, without=delivery.names)
         batches = list(taken.batches())
@@ -172,10 +202,10 @@ def test_the_sentence_counts_by_reason() -> None:
     assert Delivery(2, (ListedImage("a", Reason.SKIPPED),)).complete
 
 
-def test_rejected_csv_is_read_back_and_runs_no_formula(tmp_path: Path) -> None:
+def test_rejected_csv_is_read_back_with_names_as_they_are(tmp_path: Path) -> None:
     path = tmp_path / "rejected.csv"
     listed = [ListedImage("=cmd,.jpeg", Reason.SKIPPED, 'said "no",\nthen left'), ListedImage("b.jpg", Reason.FAILED)]
     write_rejected(path, listed)
     assert path.read_bytes().startswith(b"image,reason,place\r\n")
     rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
-    assert rows[1:] == [["'=cmd,.jpeg", "skipped", 'said "no",\nthen left'], ["b.jpg", "failed on the platform", ""]]
+    assert rows[1:] == [["=cmd,.jpeg", "skipped", 'said "no",\nthen left'], ["b.jpg", "failed on the platform", ""]]

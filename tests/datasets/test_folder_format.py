@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,7 +48,7 @@ def files_in(folder: Path) -> dict[str, str]:
 
 
 def test_campaign_files_may_list_a_new_format():
-    assert campaign_formats() == ("csv", "coco", "jsonl", "mltable", "boxes")
+    assert "boxes" in campaign_formats()
     assert output_names(["boxes"], SCHEMA) == ["boxes"]
 
 
@@ -64,7 +63,7 @@ def test_a_folder_has_a_file_for_each_image(tmp_path):
 
 def test_a_folder_lays_out_the_parts_of_a_split_itself(tmp_path):
     split = Split(40, 30, 30)
-    stock = [replace(image, sha256=f"{n * 2500:015x}") for n, image in enumerate(STOCK)]
+    stock = [image._replace(sha256=f"{n * 2500:015x}") for n, image in enumerate(STOCK)]
     spool = Spool(tmp_path / "spool")
     spool.put_page(1, IMAGES)
     names = output_names(["boxes"], SCHEMA, split)

@@ -13,20 +13,19 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
-from dataset_samples import ANNOTATIONS, IMAGES, NAMES, SCHEMA, STOCK, delivered
+from dataset_samples import ANNOTATIONS, FILES, IMAGES, NAMES, OF_CAMPAIGNS, SCHEMA, STOCK, delivered
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from labelwright.datasets import (
-    FORMATS,
     NotDelivered,
     Split,
     Spool,
     StockedImage,
     UnknownFormat,
-    campaign_formats,
     defuse,
     file_stem,
     output_names,
@@ -37,6 +36,7 @@ from labelwright.datasets import (
     write_many,
 )
 from labelwright.datasets.campaign_reports import write_excluded
+from labelwright.datasets.spreadsheet_copy import write_spreadsheet_copy
 from labelwright.datasets.writers.automl import growing_fractions, lasting_url
 from labelwright.domain import (
     Annotation,
@@ -51,12 +51,13 @@ from labelwright.domain import (
     Size,
     WholeImage,
 )
+from labelwright.domain.errors import CannotRun
 
 GOLDEN = Path(__file__).with_name("golden")
 
 
 def everything(tmp_path: Path) -> dict[str, Path]:
-    return write_many(list(FORMATS), delivered(tmp_path / "spool"), SCHEMA, title="river 2026", folder=tmp_path / "out")
+    return write_many(FILES, delivered(tmp_path / "spool"), SCHEMA, title="river 2026", folder=tmp_path / "out")
 
 
 def lines_of(path: Path) -> list[dict]:
@@ -86,7 +87,7 @@ def test_every_format_is_as_its_golden_file(tmp_path: Path) -> None:
     assert {path.relative_to(out).as_posix() for path in paths.values()} <= golden.keys()
 
 
-@pytest.mark.parametrize("name", [name for name in FORMATS if name != "split"])
+@pytest.mark.parametrize("name", [name for name in FILES if name != "split"])
 def test_an_output_written_alone_has_the_same_bytes(tmp_path: Path, name: str) -> None:
     alone = write_file(name, delivered(tmp_path / "again"), SCHEMA, title="river 2026", folder=tmp_path / "alone")
     assert alone is not None
@@ -103,7 +104,7 @@ def test_a_format_without_labels_in_the_schema_is_left_out(tmp_path: Path) -> No
     spool = Spool(tmp_path / "spool")
     spool.put_page(1, [LabeledImage("a.png", Size(3, 3))])
     stock = [StockedImage(1, "a.png", Size(3, 3), "")]
-    written = write_many(list(FORMATS), spool.delivered(stock), boxes, title="t", folder=tmp_path / "out")
+    written = write_many(FILES, spool.delivered(stock), boxes, title="t", folder=tmp_path / "out")
     assert set(written) == {"csv", "coco", "detection", "detection_mltable", "images"}
 
 
@@ -123,7 +124,7 @@ def test_an_image_without_labels_stops_the_export_without_files(tmp_path: Path) 
 def test_no_file_of_any_format_holds_an_excluded_image(tmp_path: Path) -> None:
     """The first image, and one between two others: also a whole batch of excluded images."""
     split = Split(60, 20, 20)
-    every = ["images", *output_names(campaign_formats(), SCHEMA, split)]
+    every = ["images", *output_names(OF_CAMPAIGNS, SCHEMA, split)]
     for excluded in ({0}, {1}, {0, 1, 2}):
         spool = Spool(tmp_path / f"spool {excluded}")
         kept = [image for place, image in enumerate(IMAGES) if place not in excluded]
@@ -228,16 +229,24 @@ def test_pycocotools_agrees_on_every_box_and_area(tmp_path: Path) -> None:
             assert abs(mask.area(rle) - record["area"]) <= perimeter  # a pixel on either side of the outline
             assert np.abs(mask.toBbox(rle) - np.array(record["bbox"])).max() <= 1
         else:
-            assert record["segmentation"] == []
+            (xmin, ymin, xmax, ymax), ring = map(float, box.corners), record["segmentation"]
+            assert ring == [[xmin, ymin, xmin, ymax, xmax, ymax, xmax, ymin]]
+            if xmax - xmin > 1:  # thinner ones may cover the middle of no pixel
+                assert np.abs(mask.toBbox(judge.annToRLE(record)) - np.array(record["bbox"])).max() <= 1
+            assert judge.annToMask(record).shape == (judge.imgs[image]["height"], judge.imgs[image]["width"])
 
 
 def test_pycocotools_computes_the_same_areas_from_the_boxes_alone(tmp_path: Path) -> None:
     judge = coco(everything(tmp_path)["coco"])
-    boxes = [record for record in judge.anns.values() if not record["segmentation"]]
+    drawn = [one for annotations in ANNOTATIONS for one in annotations if one.shape.box is not None]
+    pairs = zip(judge.anns.values(), drawn, strict=True)
+    boxes = [record for record, annotation in pairs if isinstance(annotation.shape, Box)]
     results = [{key: record[key] for key in ("image_id", "category_id", "bbox", "score")} for record in boxes]
     with contextlib.redirect_stdout(io.StringIO()):
         again = judge.loadRes(results)
     assert [record["area"] for record in again.anns.values()] == [record["area"] for record in boxes]
+    for theirs, ours in zip(again.anns.values(), boxes, strict=True):
+        assert np.allclose(theirs["segmentation"], ours["segmentation"], atol=1e-9), "it draws boxes in the same order"
 
 
 def test_coco_keeps_labels_of_whole_images_in_the_image(tmp_path: Path) -> None:
@@ -283,12 +292,66 @@ def test_pandas_reads_the_csv_back_exactly(tmp_path: Path) -> None:
         assert [json.loads(text) if text else None for text in objects["polygon"]] == polygons
 
 
-def test_the_csv_is_rfc_4180_and_has_no_formula_in_it(tmp_path: Path) -> None:
-    data = everything(tmp_path)["csv"].read_bytes()
-    assert data.count(b"\n") == data.count(b"\r\n")
-    rows = list(csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True))
-    assert {row["label"] for row in rows} == {"", "car", "vehicle", 'river, "wide"', "'=SUM(A1)", "ночь"}
-    assert not any(cell[:1] in tuple("=+-@\t\r") for row in rows for cell in row.values() if cell)
+def test_the_csv_is_rfc_4180_with_every_text_as_it_is(tmp_path: Path) -> None:
+    written = everything(tmp_path)
+    for name in ("csv", "images"):
+        data = written[name].read_bytes()
+        assert data.count(b"\n") == data.count(b"\r\n")
+        assert data.startswith(b"image_id,"), "no byte order mark"
+        rows = list(csv.DictReader(io.StringIO(data.decode(), newline=""), strict=True))
+        assert {row["file_name"] for row in rows} == set(NAMES)
+    rows = list(csv.DictReader(io.StringIO(written["csv"].read_text(encoding="utf-8"), newline=""), strict=True))
+    assert {row["label"] for row in rows} == {"", "car", "vehicle", 'river, "wide"', "=SUM(A1)", "ночь"}
+
+
+def test_a_copy_for_spreadsheets_has_no_formula_in_it(tmp_path: Path) -> None:
+    source, copy = everything(tmp_path)["csv"], tmp_path / "copy.csv"
+    assert write_spreadsheet_copy(source, copy) == 8
+    data = copy.read_bytes()
+    assert data.startswith(b"\xef\xbb\xbfimage_id,"), "Excel needs a byte order mark"
+    rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True))
+    assert not any(cell[:1] in tuple("=+-@\t\r") for row in rows for cell in row if cell)
+    original = list(csv.reader(io.StringIO(source.read_text(encoding="utf-8"), newline="")))
+    assert [[undefuse(cell) for cell in row] for row in rows] == original
+    assert read_labels_csv(copy, defused=True).equals(read_labels_csv(source))
+    with pytest.raises(CannotRun, match="no such file"):
+        write_spreadsheet_copy(tmp_path / "none.csv", copy)
+    (tmp_path / "latin.csv").write_bytes(b"a,\xff\n")
+    with pytest.raises(CannotRun, match=r"latin\.csv cannot be copied"):
+        write_spreadsheet_copy(tmp_path / "latin.csv", copy)
+    assert copy.read_bytes() == data, "the earlier copy stays"
+
+
+AWKWARD = ["NA", "null", "nan", "None", "N/A", "", "-1", "=x", "@x", "'a", "'=x", "''=x", "1e3", "012", "TRUE", "é"]
+
+
+def test_the_documented_call_of_pandas_keeps_every_label(tmp_path: Path) -> None:
+    labels = [label for label in AWKWARD if label]
+    schema = LabelSchema(tuple(Label(label) for label in labels))
+    image = LabeledImage("=a.png", Size(3, 3), tuple(Annotation(label, Box(0, 0, 1, 1)) for label in labels))
+    path = one_image(tmp_path, image, schema, "csv")
+    page = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    call = page.partition("```python\n")[2].partition("```")[0]
+    assert "read_labels_csv" in call
+    assert "read_csv" in call
+    names: dict[str, pd.DataFrame] = {}
+    exec(call.replace("river_labels.csv", path.as_posix()), names)
+    for table in (names["labels"], names["same"], read_labels_csv(path.as_uri())):
+        assert table["label"].tolist() == labels
+        assert set(table["file_name"]) == {"=a.png"}
+        assert table["xmax"].tolist() == [1.0] * len(labels)
+    assert names["labels"]["attributes"].tolist() == [""] * len(labels)
+
+
+def test_datasets_of_earlier_versions_are_read_as_they_were_meant(tmp_path: Path) -> None:
+    path = tmp_path / "t_labels.csv"
+    path.write_text("image_id,file_name,label,attributes\n1,'=a.png,'-1,\n", encoding="utf-8-sig")
+    assert read_labels_csv(path)[["file_name", "label"]].to_numpy().tolist() == [["'=a.png", "'-1"]]
+    (tmp_path / "receipt.json").write_text('{"code_version": "0.1.0"}')
+    assert read_labels_csv(path)[["file_name", "label"]].to_numpy().tolist() == [["=a.png", "-1"]]
+    (tmp_path / "receipt.json").write_text('{"csv_texts": "as they are"}')
+    assert read_labels_csv(path)["label"].tolist() == ["'-1"]
+    assert read_labels_csv(path, defused=True)["label"].tolist() == ["-1"]
 
 
 def test_pandas_reads_every_float_exactly(tmp_path: Path) -> None:
@@ -423,3 +486,11 @@ def test_plain_titles_stay_and_long_ones_fit() -> None:
     assert file_stem("ю" * 500) != file_stem("ю" * 501)
     with pytest.raises(ValueError, match="title"):
         file_stem("")
+
+
+def test_a_large_cell_does_not_change_the_limit_of_other_readers(tmp_path: Path) -> None:
+    source = tmp_path / "labels.csv"
+    source.write_text("polygon\n" + "x" * 200_000 + "\n")
+    limit = csv.field_size_limit()
+    assert write_spreadsheet_copy(source, tmp_path / "copy.csv") == 1
+    assert csv.field_size_limit() == limit

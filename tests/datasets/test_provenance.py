@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from labelwright.datasets import Spool, SpoolDamaged, StockedImage, read_labels_csv, write_many
 from labelwright.datasets.splits import select_images
-from labelwright.datasets.spool.provenance import NO_TIME
+from labelwright.datasets.spool.provenance import NO_TIME, ROW
 from labelwright.domain import (
     UNKNOWN,
     Annotation,
@@ -46,8 +46,12 @@ BOX = Box(1, 2, 30, 40)
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=8)
 MOMENT = st.none() | st.timedeltas(timedelta(days=-40_000), timedelta(days=40_000)).map(lambda delta: NOON + delta)
 SECONDS = st.none() | st.floats(0, 1e9)
-PROVENANCE = st.just(UNKNOWN) | st.builds(
-    Provenance, st.none() | TEXT, MOMENT, MOMENT, SECONDS, st.none() | st.sampled_from(Origin)
+PROVENANCE = (
+    st.just(UNKNOWN)
+    | st.builds(Provenance, st.none() | TEXT, MOMENT, MOMENT, SECONDS, st.none() | st.sampled_from(Origin))
+    | st.builds(
+        Provenance, st.none() | TEXT, origin=st.sampled_from([Origin.PREDICTION, Origin.CORRECTED]), model_version=TEXT
+    )
 )
 ANNOTATIONS = st.lists(
     st.builds(
@@ -138,8 +142,8 @@ def test_every_format_has_attributes_confidence_and_provenance(tmp_path: Path) -
         [row[name] for name in ("label", "confidence", "attributes", "labeler", "labeled_at", "origin")] for row in rows
     ]
     assert details == [
-        ["'=night", "0.25", '{"moon":"full"}', "ben", "2026-11-29T12:00:00.123456Z", ""],
-        ["boat", "0.5", '{"hull":"grey, \\"old\\""}', "'=anna", "2026-11-29T13:00:00.123456Z", "corrected"],
+        ["=night", "0.25", '{"moon":"full"}', "ben", "2026-11-29T12:00:00.123456Z", ""],
+        ["boat", "0.5", '{"hull":"grey, \\"old\\""}', "=anna", "2026-11-29T13:00:00.123456Z", "corrected"],
         ["boat", "1.0", "", "", "", ""],
         ["boat", "1.0", "", "", "", "prediction"],
         ["", "", "", "", "", ""],
@@ -170,6 +174,94 @@ def test_every_format_has_attributes_confidence_and_provenance(tmp_path: Path) -
             {"origin": "prediction"},
         ]
     assert b"anna" not in paths["detection_mltable"].read_bytes()
+
+
+def test_version_of_the_model_is_in_every_format_and_a_column_only_where_there_is_one(tmp_path: Path) -> None:
+    boat = Annotation("boat", BOX, 0.5, provenance=replace(MODEL, model_version="=yolo, 3"))
+    moved = Annotation("boat", BOX, provenance=replace(ANNA, model_version="yolo 2"))
+    night = Annotation("=night", WholeImage(), 0.25, provenance=replace(MODEL, model_version="tags"))
+    own = Annotation("boat", BOX, provenance=Provenance("ben", origin=Origin.PERSON))
+    images = [LabeledImage("a", SIZE, (boat, moved, night)), LabeledImage("b", SIZE, (own,)), LabeledImage("c", SIZE)]
+    paths = written(tmp_path, *images)
+
+    table = read_labels_csv(paths["csv"])
+    assert list(table.columns)[-2:] == ["origin", "model_version"]
+    assert list(zip(table["label"], table["origin"], table["model_version"], strict=True)) == [
+        ("=night", "prediction", "tags"),
+        ("boat", "prediction", "=yolo, 3"),
+        ("boat", "corrected", "yolo 2"),
+        ("boat", "person", ""),
+        ("", "", ""),
+    ]
+    coco = json.loads(paths["coco"].read_bytes())
+    assert [record.get("model_version") for record in coco["annotations"]] == ["=yolo, 3", "yolo 2", None]
+    assert coco["images"][0]["labels"][0]["model_version"] == "tags"
+    for name in ("detection", "segmentation"):
+        objects = [item for line in paths[name].read_bytes().splitlines() for item in json.loads(line)["label"]]
+        assert [item.get("model_version") for item in objects] == ["=yolo, 3", "yolo 2", None]
+
+    (tmp_path / "own").mkdir()
+    head = written(tmp_path / "own", images[1])["csv"].read_bytes().splitlines()[0]
+    assert head.endswith(b",labeler,labeled_at,origin")
+
+
+def test_platform_is_at_every_object_and_label_of_an_image(tmp_path: Path) -> None:
+    spool = Spool(tmp_path / "spool")
+    night = Annotation("=night", WholeImage(), provenance=Provenance("ben", NOON))
+    images = [
+        LabeledImage("a", SIZE, (Annotation("boat", BOX, provenance=ANNA), Annotation("boat", BOX), night)),
+        LabeledImage("b", SIZE),
+        LabeledImage("c", SIZE, (Annotation("boat", BOX),)),
+    ]
+    spool.put_page(1, images[:2])
+    spool.put_page(2, images[2:])  # nothing is known of its objects
+    stock = [StockedImage(n, image.name, image.size, "https://s/x") for n, image in enumerate(images, 1)]
+    formats = ["csv", "coco", "detection", "segmentation"]
+    paths = write_many(formats, spool.delivered(stock), SCHEMA, title="t", folder=tmp_path, platform="cvat")
+
+    table = read_labels_csv(paths["csv"])
+    assert list(table.columns)[-2:] == ["origin", "platform"]
+    assert dict(zip(table["file_name"] + table["label"], table["platform"], strict=True)) == {
+        "a=night": "cvat", "aboat": "cvat", "b": "", "cboat": "cvat",
+    }  # fmt: skip
+    coco = json.loads(paths["coco"].read_bytes())
+    assert [record["platform"] for record in coco["annotations"]] == ["cvat"] * 3
+    assert coco["annotations"][0]["labeler"] == "anna@example.com"
+    assert coco["images"][0]["labels"][0]["platform"] == "cvat"
+    for name in ("detection", "segmentation"):
+        objects = [item for line in paths[name].read_bytes().splitlines() for item in json.loads(line)["label"]]
+        assert [item["platform"] for item in objects] == ["cvat"] * 3
+
+
+def test_models_of_several_pages_are_told_apart(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    versions = ["m-1", "m-2", "m-1", None]
+    for page, version in enumerate(versions, 1):
+        provenance = Provenance(origin=Origin.PREDICTION, model_version=version)
+        spool.put_page(page, [LabeledImage(str(page), SIZE, (Annotation("boat", BOX, provenance=provenance),))])
+    delivered = spool.delivered([StockedImage(n, str(n), SIZE, "") for n in (4, 3, 2, 1)])
+    assert delivered.names_models
+    (batch,) = delivered.batches()
+    assert batch.provenance is not None
+    read = [batch.provenance.reader().of(row).model_version for row in batch.provenance.rows.tolist()]
+    assert read == versions[::-1]
+
+
+def test_page_with_provenance_of_the_version_before_is_the_same_without_models(tmp_path: Path) -> None:
+    """Its rows have the layout of before, and nothing about models is in its index."""
+    spool = Spool(tmp_path)
+    spool.put_page(1, [LabeledImage("a", SIZE, (Annotation("boat", BOX, provenance=ANNA),))])
+    data = (tmp_path / "page-000001.labels").read_bytes()
+    assert b"models" not in data
+    assert b"anna@example.com" in data
+    assert ROW.itemsize == 32
+
+
+def test_only_predictions_have_a_model() -> None:
+    for origin in (None, Origin.PERSON):
+        with pytest.raises(ValueError, match="a model's version is for predictions"):
+            Provenance(origin=origin, model_version="m")
+    assert Provenance(origin=Origin.PREDICTION, model_version="").model_version is None
 
 
 def test_csv_of_an_earlier_version_is_read(tmp_path: Path) -> None:

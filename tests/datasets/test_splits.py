@@ -7,16 +7,16 @@ import csv
 import hashlib
 import io
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from pycocotools.coco import COCO
 
-from labelwright.datasets import FORMATS, Spool, UnknownFormat, campaign_formats, output_names, undefuse, write_many
+from labelwright.datasets import Spool, UnknownFormat, output_names, write_many
+from labelwright.datasets.split_groups import Grouping, SplitBy
 from labelwright.datasets.splits import PARTS, Split
 
-from .samples import SCHEMA, STOCK, delivered
+from .samples import FORMATS_OF_CAMPAIGNS, OF_CAMPAIGNS, SCHEMA, STOCK, delivered
 
 
 def sha(number: int) -> str:
@@ -44,7 +44,7 @@ def test_percentages_that_do_not_add_up_to_100_are_refused(shares):
         Split(*shares)
 
 
-HASHED = [replace(image, sha256=sha(41 * image.position)) for image in STOCK]
+HASHED = [image._replace(sha256=sha(41 * image.position)) for image in STOCK]
 """The sample, whose images have hashes as real ones have."""
 
 
@@ -52,7 +52,7 @@ def write_sample(tmp_path: Path, split: Split) -> dict[str, Path]:
     assert {split.part_of(image.sha256) for image in HASHED} == set(PARTS)
     delivered(tmp_path / "spool")
     labels = Spool(tmp_path / "spool").delivered(HASHED)
-    names = output_names(campaign_formats(), SCHEMA, split)
+    names = output_names(OF_CAMPAIGNS, SCHEMA, split)
     return write_many(names, labels, SCHEMA, title="t", folder=tmp_path / "out", split=split)
 
 
@@ -60,14 +60,14 @@ def images_of(name: str, path: Path) -> set[str]:
     """Names of the images in a written file."""
     text = path.read_text(encoding="utf-8")
     if name == "csv":
-        return {undefuse(row["file_name"]) for row in csv.DictReader(io.StringIO(text, newline=""))}
+        return {row["file_name"] for row in csv.DictReader(io.StringIO(text, newline=""))}
     if name == "coco":
         return {image["file_name"] for image in json.loads(text)["images"]}
     names = {image.url: image.name for image in HASHED}
     return {names[json.loads(line)["image_url"]] for line in text.splitlines()}
 
 
-@pytest.mark.parametrize("name", [name for name, entry in FORMATS.items() if entry.campaign_name])
+@pytest.mark.parametrize("name", FORMATS_OF_CAMPAIGNS)
 def test_every_format_holds_the_images_of_its_part(tmp_path, name):
     split = Split(40, 30, 30)
     written = write_sample(tmp_path, split)
@@ -122,3 +122,62 @@ def test_a_part_that_the_split_does_not_have_is_refused(tmp_path, name):
 
 def test_without_a_split_there_is_no_list_of_parts(tmp_path):
     assert write_many(["split"], delivered(tmp_path / "spool"), SCHEMA, title="t", folder=tmp_path) == {}
+
+
+GROUPED = [
+    image._replace(
+        name=f"cam{number % 7}/{number:03}_scene{number % 5}.png", sha256=sha(number), group=f"p{number % 6}"
+    )
+    for number, image in enumerate(STOCK * 9)
+]
+"""Images in seven folders, five scenes and six groups."""
+
+GROUPINGS = {
+    "folder": (Grouping(SplitBy.FOLDER), lambda image: image.name.partition("/")[0]),
+    "pattern": (Grouping(SplitBy.NAME_PATTERN, r"_(scene\d+)"), lambda image: image.name.partition("_")[2]),
+    "whole match": (Grouping(SplitBy.NAME_PATTERN, r"scene\d+"), lambda image: image.name.partition("_")[2]),
+    "group": (Grouping(SplitBy.GROUP), lambda image: image.group),
+}
+
+
+@pytest.mark.parametrize(("grouping", "key"), GROUPINGS.values(), ids=list(GROUPINGS))
+def test_images_of_a_group_are_in_one_part_however_many_are_added(grouping, key):
+    split = Split(50, 25, 25, grouping)
+    part_of = {image.name: split.part_of_image(image.name, image.sha256, image.group) for image in GROUPED}
+    parts = {key(image): {part_of[other.name] for other in GROUPED if key(other) == key(image)} for image in GROUPED}
+    assert len(parts) >= 5
+    assert all(len(found) == 1 for found in parts.values())
+    assert len(set.union(*parts.values())) > 1
+
+
+def test_a_group_stays_where_it_is():
+    # Pinned, as for images.
+    split = Split(40, 30, 30, Grouping(SplitBy.FOLDER))
+    places = [split.part_of_image(f"cam{number}/a.png", sha(number)) for number in range(6)]
+    assert places == ["train", "train", "train", "test", "test", "test"]
+
+
+def test_images_without_a_group_are_assigned_by_themselves():
+    patterned = Split(50, 50, 0, Grouping(SplitBy.NAME_PATTERN, "x"))
+    grouped = Split(50, 50, 0, Grouping(SplitBy.GROUP))
+    for image in GROUPED:
+        assert patterned.part_of_image(image.name, image.sha256, image.group) == patterned.part_of(image.sha256)
+        assert grouped.part_of_image(image.name, image.sha256, "") == grouped.part_of(image.sha256)
+
+
+def test_every_format_keeps_groups_together(tmp_path):
+    folders = {image.name: f"scene{number % 3}" for number, image in enumerate(HASHED)}
+    stock = [image._replace(group=folders[image.name]) for image in HASHED]
+    split = Split(40, 30, 30, Grouping(SplitBy.GROUP))
+    delivered(tmp_path / "spool")
+    labels, names = Spool(tmp_path / "spool").delivered(stock), output_names(OF_CAMPAIGNS, SCHEMA, split)
+    written = write_many(names, labels, SCHEMA, title="t", folder=tmp_path / "out", split=split)
+    with written["split"].open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    parts = {row["group"]: row["part"] for row in rows}
+    assert set(parts) == set(folders.values())
+    assert all(row["part"] == parts[row["group"]] for row in rows)
+    for name in FORMATS_OF_CAMPAIGNS:
+        for part in PARTS:
+            expected = {image for image, folder in folders.items() if parts[folder] == part}
+            assert images_of(name, written[f"{name}:{part}"]) == expected, (name, part)

@@ -54,7 +54,7 @@ ANNOTATION = st.builds(
 IMAGE = st.builds(
     LabeledImage,
     name=TEXT,
-    size=st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6)),
+    size=st.none() | st.builds(Size, st.integers(1, 10**6), st.integers(1, 10**6)),
     annotations=st.lists(ANNOTATION, max_size=6).map(tuple),
     remote_id=TEXT,
 )

@@ -104,6 +104,13 @@ def test_swapped_width_and_height_are_reported(tmp_path: Path) -> None:
     assert findings == {"size": ["a/first.jpg: 480 x 640 on the platform, 640 x 480 in the manifest"]}
 
 
+def test_a_size_that_the_platform_does_not_know_is_that_of_the_manifest(tmp_path: Path) -> None:
+    spool = Spool(tmp_path)
+    spool.put_page(1, [LabeledImage(STOCK[0].name, None, IMAGES[0].annotations), *IMAGES[1:]])
+    validate_labels(spool.delivered(STOCK), SCHEMA)
+    assert next(iter(spool.images())).size is None
+
+
 @pytest.mark.parametrize(
     "shape",
     [

@@ -10,16 +10,20 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from labelwright.cli.main import app
+from labelwright.cli.output.console import show_finding
 from labelwright.doctor import report as doctor
-from labelwright.doctor.findings import Finding, Level
+from labelwright.doctor.findings import CLOCK, Finding, Level
 from labelwright.doctor.report import examine
+from labelwright.domain.error_table import ERRORS
 from labelwright.ledger import Ledger
+from labelwright.ledger.tables import SCHEMA_VERSION
 from labelwright.settings import forget_settings, settings
 
 CANARY = "canary-4711-secret"
@@ -181,7 +185,7 @@ def test_a_nearly_full_disk_is_reported(monkeypatch):
         assert "Make room" in finding.advice
 
 
-@pytest.mark.parametrize(("schema", "level"), [("5", Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
+@pytest.mark.parametrize(("schema", "level"), [(SCHEMA_VERSION, Level.OK), ("1", Level.WARNING), ("99", Level.ERROR)])
 def test_the_ledger_version_is_read_and_not_changed(tmp_path, schema, level):
     path = tmp_path / "home" / "ledger.db"
     path.parent.mkdir()
@@ -193,6 +197,21 @@ def test_the_ledger_version_is_read_and_not_changed(tmp_path, schema, level):
     assert bool(finding.advice) is (level is not Level.OK)
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT value FROM facts").fetchall() == [(schema,)]
+
+
+def test_a_campaign_file_that_waits_for_a_setting_is_reported(tmp_path):
+    from labelwright.doctor.ledger import check_ledger
+
+    path = tmp_path / "home" / "ledger.db"
+    path.parent.mkdir()
+    ledger = Ledger(f"sqlite:///{path}")
+    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    ledger.waits.put("drop 1234 receiver.drop_container", tomorrow, "river/campaign.yaml: this worker has no container")
+    ledger.waits.put("campaign river", tomorrow, "it asks to wait")
+    ledger.close()
+    _, waiting = check_ledger(settings())
+    assert waiting.level is Level.WARNING
+    assert waiting.message == "a dropped campaign file waits: river/campaign.yaml: this worker has no container"
 
 
 def test_an_unreachable_ledger_is_reported_without_password(monkeypatch):
@@ -211,6 +230,28 @@ def test_an_unreachable_prefect_server_is_reported(monkeypatch):
     assert "does not answer" in finding.message
 
 
+@pytest.mark.parametrize(
+    ("api", "advice"),
+    [
+        ("http://127.0.0.1:1/api", "Nothing listens there"),
+        ("http://no-such-host.invalid/api", "host's name is unknown"),
+        ("401", "PREFECT_API_AUTH_STRING"),
+        ("https", "https or http"),
+    ],
+)
+def test_each_reason_why_prefect_does_not_answer_has_its_advice(monkeypatch, answering, api, advice):
+    from labelwright.doctor.prefect import check_prefect
+
+    if api in ("401", "https"):
+        url = answering(401, {"detail": "no"}).url
+        api = f"{url.replace('http:', 'https:') if api == 'https' else url}/api"
+    monkeypatch.setenv("PREFECT_API_URL", api)
+    with temporary_settings({PREFECT_API_URL: api}):
+        *_, finding = check_prefect(settings())
+    assert finding.level is Level.ERROR
+    assert advice in finding.advice, finding
+
+
 def test_unmet_requirements_are_reported(monkeypatch):
     monkeypatch.setattr(doctor, "requires", lambda name: ["orjson>=999", "not-there-at-all", "nor-this; extra == 'x'"])
     findings = of("versions", examine())
@@ -225,7 +266,31 @@ def test_the_exit_code_is_1_when_something_is_wrong(monkeypatch, capsys, well):
     report = json.loads(capsys.readouterr().out)
     assert report["well"] is well
     assert (code or 0) == (0 if well else 1)
-    assert {"area", "level", "says", "do"} == report["findings"][0].keys()
+    assert {"area", "level", "says", "do", "code"} == report["findings"][0].keys()
+    for finding in report["findings"]:
+        assert (finding["code"] in ERRORS) is (finding["level"] != "ok"), finding
+
+
+@pytest.mark.parametrize(
+    ("finding", "code"),
+    [
+        (Finding("disk", Level.OK, "1 GiB are free"), ""),
+        (Finding("disk", Level.WARNING, "the disk is full"), "LW9002"),
+        (Finding("connection agency", Level.ERROR, "there is no platform 'x'"), "LW9011"),
+        (Finding("connection agency", Level.ERROR, "cvat answered 401", "", "LW4012"), "LW4012"),
+        (Finding("connection agency", Level.ERROR, "the clock is 40 seconds behind", "", CLOCK), "LW9012"),
+    ],
+)
+def test_a_finding_has_an_entry_in_the_reference_of_errors(finding, code, capsys):
+    assert finding.error_code == code
+    show_finding(finding)
+    line = capsys.readouterr().out.splitlines()[0]
+    assert line.endswith(f"[{code}]" if code else finding.message)
+
+
+def test_every_area_of_findings_has_a_code():
+    findings = [Finding(area, Level.ERROR, "wrong") for area in {finding.area for finding in examine()}]
+    assert all(finding.error_code in ERRORS for finding in findings if finding.area not in {"settings", "stores"})
 
 
 def test_a_workspace_is_asked_for_a_missing_dataset(monkeypatch, answering):

@@ -24,12 +24,15 @@ from labelwright.security.private_files import private_folder
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from labelwright.settings import forget_settings
+from tests.prefect_database import prepare_database
+from tests.tasks.without_prefect import run_as_functions
 
 
 @pytest.fixture(scope="session")
 def prefect_server(tmp_path_factory) -> Iterator[Server]:
     """Prefect's own server for the whole session; flows of this process run against it."""
     home = tmp_path_factory.mktemp("prefect")
+    prepare_database(home)
     server = start_prefect(home, port=free_port(0))
     test_settings = {
         PREFECT_API_URL: f"{server.url}/api",
@@ -59,6 +62,13 @@ def deployed(prefect_server, tmp_path_factory) -> list[str]:
         names = deploy()
     forget_settings()
     return names
+
+
+@pytest.fixture
+def plain_flows(request, monkeypatch) -> None:
+    """Flows and tasks as plain functions, in a tenth of the time, unless the test asks for Prefect's server."""
+    if "prefect_server" not in request.fixturenames:
+        run_as_functions(monkeypatch)
 
 
 @pytest.fixture

@@ -12,14 +12,26 @@ import os
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+
+import pytest
+from prefect.context import refresh_global_settings_context
+
+from tests.tasks.without_prefect import call_functions
 
 # The fork server imports what is slow once; every worker starts with it in a tenth of a second.
 FORKS = multiprocessing.get_context("forkserver")
 FORKS.set_forkserver_preload(
-    ["labelwright.flows.run_campaign", "labelwright.flows.sweep_campaigns", "azure.storage.blob"]
+    [
+        "tests.flows.crashing",
+        "labelwright.flows.run_campaign",
+        "labelwright.flows.sweep_campaigns",
+        "azure.storage.blob",
+        "numpy.ma",
+        "prefect.client.orchestration",
+        "tests.flows.frozen_imports",
+    ]
 )
 
 
@@ -46,6 +58,7 @@ class Counter:
     moment: Moment | None
     strike: Callable[[], None]
     count: int = 0
+    struck: bool = False
 
     def before(self) -> None:
         self.count += 1
@@ -56,6 +69,7 @@ class Counter:
 
     def _check(self, when: str) -> None:
         if self.moment == Moment(self.kind, self.count, when):
+            self.struck = True
             self.strike()
 
 
@@ -64,13 +78,23 @@ def kill_myself() -> None:
 
 
 def worker(
-    flow: str, arguments: tuple[Any, ...], environment: dict[str, str], moment: Moment | None, counts: Any
+    flow: str,
+    arguments: tuple[Any, ...],
+    environment: dict[str, str],
+    moment: Moment | None,
+    counts: Any,
+    by_prefect: bool = True,
 ) -> None:
     """Run a flow in this process; die at the moment. Runs in a process of its own.
 
-    `counts` is told how many renames and commits there were, when it came to its end.
+    `counts` is told how many renames and commits there were, when it came to its end. Without `by_prefect` flow and
+    tasks are called as plain functions, which takes a tenth of the time; events are still sent to Prefect.
     """
     os.environ.update(environment)
+    # The fork server has imported Prefect, perhaps for a test that had another server or none.
+    refresh_global_settings_context()
+    if not by_prefect:
+        call_functions(pytest.MonkeyPatch())
     from labelwright.settings import forget_settings
 
     forget_settings()
@@ -82,6 +106,7 @@ def worker(
     from labelwright.flows.export_campaign import export_campaign
     from labelwright.flows.finish_campaign import finish_campaign
     from labelwright.flows.launch_campaign import launch_campaign
+    from labelwright.flows.predict_campaign import predict_campaign
     from labelwright.flows.sweep_campaigns import sweep_campaigns
     from labelwright.prefect_integration.runtime import without_heartbeats
 
@@ -91,6 +116,7 @@ def worker(
         "export": export_campaign,
         "deliver": deliver_campaign,
         "sweep": sweep_campaigns,
+        "predict": predict_campaign,
     }
     try:
         with without_heartbeats():
@@ -124,8 +150,8 @@ def _watch_commits(counter: Counter) -> None:
 
     real = Database.write
 
-    def counted(self: Database) -> Any:
-        return _Counted(real(self), counter)
+    def counted(self: Database, **options: Any) -> Any:
+        return _Counted(real(self, **options), counter)
 
     Database.write = counted  # type: ignore[method-assign]
 
@@ -147,14 +173,6 @@ class _Counted:
         if error[0] is None:
             self._counter.after()
         return result
-
-
-def start_worker(
-    flow: str, arguments: tuple[Any, ...], environment: dict[str, str], moment: Moment | None, counts: Any
-) -> BaseProcess:
-    process = FORKS.Process(target=worker, args=(flow, arguments, environment, moment, counts))
-    process.start()
-    return process
 
 
 def tree(folder: Path) -> dict[str, bytes]:

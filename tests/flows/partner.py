@@ -33,11 +33,16 @@ def headers(access: LabelerAccess) -> dict[str, str]:
     return {"Authentication-Key": access.key, "Authentication-Secret": access.secret.value if access.secret else ""}
 
 
+def images_of(api: str, campaign: str, known: dict[str, str]) -> list[dict[str, Any]]:
+    """The images that whoever has these headers may see, in the order of their ids."""
+    response = requests.get(f"{api}/campaigns/{campaign}/images", headers=known, timeout=60)
+    response.raise_for_status()
+    return sorted(response.json()["images"], key=lambda image: int(image["image_id"]))
+
+
 def label(api: str, campaign: str, access: LabelerAccess, at_most: int | None = None) -> int:
     """Label the images that are not done yet, in the order of their ids. Answers how many."""
-    response = requests.get(f"{api}/campaigns/{campaign}/images", headers=headers(access), timeout=60)
-    response.raise_for_status()
-    images = sorted(response.json()["images"], key=lambda image: image["image_id"])
+    images = images_of(api, campaign, headers(access))
     open_images = [
         {"image_id": image["image_id"], "objects": objects_for(image["image_id"], number)}
         for number, image in enumerate(images)

@@ -5,6 +5,7 @@ On SQLite the server answers 503 to what met another writer, has changed nothing
 
 from __future__ import annotations
 
+import itertools
 import os
 from typing import Any
 
@@ -47,6 +48,17 @@ def post(path: str, body: object, api: str | None = None) -> Any:
     response = ask("POST", path, body, api)
     assert response.ok, f"{path}: {response.status_code} {response.text}"
     return response.json()
+
+
+def every_run(api: str | None = None) -> list[dict[str, Any]]:
+    """All flow runs, page by page: the server of the session keeps those of other tests, by the hundred."""
+    runs: dict[str, dict[str, Any]] = {}
+    for offset in itertools.count(step=200):
+        page = post("/flow_runs/filter", {"offset": offset, "limit": 200}, api)
+        runs |= {run["id"]: run for run in page}
+        if len(page) < 200:
+            return list(runs.values())
+    raise AssertionError("pages without an end")
 
 
 def runs_of(deployment: str, api: str | None = None) -> list[dict[str, Any]]:

@@ -27,7 +27,7 @@ from tests.stores.azure_ml.stand_in import LONG, Fault
 from . import partner
 from .conftest import make_photos, make_spec
 
-pytestmark = [pytest.mark.azureml, pytest.mark.usefixtures("prefect_server")]
+pytestmark = [pytest.mark.azureml, pytest.mark.usefixtures("plain_flows")]
 
 ENGINES = ["sdk_v2", "sdk_v1"]
 PATHS = f"{LONG}/datastores/labelwright/paths/"
@@ -77,6 +77,7 @@ def command(*message: str) -> int:
     return subprocess.run([sys.executable, "-m", "labelwright", *message], check=False, timeout=120).returncode
 
 
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.parametrize("engine", ENGINES)
 def test_a_folder_becomes_two_datasets_once(azure, tmp_path, engine):
     export_river(tmp_path, engine)
@@ -103,7 +104,7 @@ def test_a_folder_becomes_two_datasets_once(azure, tmp_path, engine):
 def test_what_sdk_v2_registers_is_what_automl_takes(azure, tmp_path):
     export_river(tmp_path, "sdk_v2", split={"train": 60, "validation": 40, "test": 0})
     newest = {name: next(iter(versions.values())) for name, versions in azure.ml.versions.items()}
-    tables = [f"river_labels{task}" for task in ("", "_segmentation", "_classification")]
+    tables = ["river_labels", "river_labels_segmentation"]  # no label is one of whole images
     assert {name: dataset["dataType"] for name, dataset in newest.items()} == {
         "river_images": "uri_folder",
         "river_labels_csv": "uri_file",
@@ -175,6 +176,7 @@ def test_new_content_is_a_new_version_and_keeps_the_first_one(azure, tmp_path, e
     assert command("datasets", "verify") == 0
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_the_next_export_repairs_images_in_the_store(azure, tmp_path, capfd):
     export_river(tmp_path, "sdk_v2")
     images = [name for name in azure.names("image_sets/river/") if not name.endswith(".json")]
@@ -202,6 +204,7 @@ def test_the_next_export_repairs_images_in_the_store(azure, tmp_path, capfd):
         export_campaign("river")
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_every_retry_is_prefects_own(azure, tmp_path):
     azure.ml.faults = [
         Fault("PUT", "/data/river_images/", 429, headers={"Retry-After": "1"}),

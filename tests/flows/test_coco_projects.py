@@ -79,7 +79,7 @@ def shapes_by_image(client, project):
 BOX = ("dog", "RECTANGLE", (5, 5, 10, 10))
 
 
-def test_detection_flow_creates_boxes_and_is_idempotent(prefect_server, server, coco):
+def test_detection_flow_creates_boxes_and_is_idempotent(plain_flows, server, coco):
     first_result = coco_project_detection(*coco)
     second_result = coco_project_detection(*coco)
     assert second_result == first_result
@@ -96,7 +96,7 @@ def test_detection_flow_creates_boxes_and_is_idempotent(prefect_server, server, 
     assert not client.auto_train(project)
 
 
-def test_segmentation_flow_creates_outlines_of_crowds_and_parts(prefect_server, server, coco):
+def test_segmentation_flow_creates_outlines_of_crowds_and_parts(plain_flows, server, coco):
     result = coco_project_segmentation(*coco, auto_train=True)
     client = connect_client("geti")
     project = client.project(result["project"])
@@ -124,7 +124,7 @@ def test_pipeline_flow_creates_boxes_and_outlines(prefect_server, server, coco):
     ]
 
 
-def test_refused_annotations_are_listed_and_do_not_stop_the_flow(prefect_server, server, coco):
+def test_refused_annotations_are_listed_and_do_not_stop_the_flow(plain_flows, server, coco):
     server.most_points = 3
     result = coco_project_segmentation(*coco)
     reason = "000000000001.jpg: the server refuses its annotations: too many points: 4"
@@ -134,7 +134,7 @@ def test_refused_annotations_are_listed_and_do_not_stop_the_flow(prefect_server,
     assert coco_project_segmentation(*coco)["annotated"] == 3
 
 
-def test_missing_category_or_image_creates_no_project(prefect_server, server, coco, tmp_path):
+def test_missing_category_or_image_creates_no_project(plain_flows, server, coco, tmp_path):
     annotations, images = coco
     with pytest.raises(CocoRefused, match="it has: dog, cat"):
         coco_project_detection(annotations, images, categories=["horse"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from labelwright.prefect_integration.blocks import (
     ImageContainerCredentials,
     register_blocks,
 )
+from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.tasks.context import CampaignContext, connect_platform, credentials_of, the_ledger
 
@@ -77,6 +79,25 @@ def test_one_command_registers_a_block_a_platform_and_store():
     assert schema["secret_fields"] == ["key", "secret"]
 
 
+def test_the_teams_key_may_be_a_secret_block(monkeypatch):
+    from cryptography.fernet import Fernet
+    from prefect.blocks.system import Secret
+
+    Secret(value=Fernet.generate_key().decode()).save("team-key", overwrite=True)  # type: ignore[call-arg]
+    Secret(value="canary").save("no-key", overwrite=True)  # type: ignore[call-arg]
+    monkeypatch.setenv("LABELWRIGHT_TEAM_KEY", "block:team-key")
+    forget_settings()
+    team_key = CONNECTIONS.team_key()
+    assert team_key is not None
+    assert team_key.decrypt(team_key.encrypt("text")) == "text"
+    for name, message in (("no-key", "the secret in block:no-key cannot be used"), ("gone", "no Secret block 'gone'")):
+        monkeypatch.setenv("LABELWRIGHT_TEAM_KEY", f"block:{name}")
+        forget_settings()
+        with pytest.raises(SettingsError, match=message) as refused:
+            CONNECTIONS.team_key()
+        assert "canary" not in str(refused.value)
+
+
 def test_two_connections_of_one_platform_work_side_by_side(agencies, photos, tmp_path, monkeypatch):
     for name, server in agencies.items():
         save(name, server)
@@ -99,9 +120,11 @@ def test_a_block_chosen_in_the_form_is_remembered_by_its_name_alone(agencies, ph
     record = the_ledger().campaigns.get("chosen in the form")
     assert record.state is State.ACTIVE
     assert record.spec["connection"] == "block:chosen"
-    stored = prefect_api.ask("POST", "/flow_runs/filter", {}).text
-    stored += prefect_api.ask("POST", "/task_runs/filter", {}).text
-    stored += prefect_api.ask("POST", "/logs/filter", {}).text
+    (launched,) = [run for run in prefect_api.every_run() if run["name"] == "launch chosen in the form"]
+    of_the_run = {"flow_runs": {"id": {"any_": [launched["id"]]}}}
+    stored = prefect_api.ask("POST", "/flow_runs/filter", of_the_run).text
+    stored += prefect_api.ask("POST", "/task_runs/filter", of_the_run).text
+    stored += prefect_api.ask("POST", "/logs/filter", {"logs": {"flow_run_id": {"any_": [launched["id"]]}}}).text
     assert "chosen in the form" in stored
     assert keys_of(agencies["north"])["secret"] not in stored
 
@@ -114,7 +137,7 @@ def test_secrets_instead_of_a_block_reference_are_refused(deployed, photos, tmp_
     body = {"parameters": {"campaign": spec, "credentials": inline}}
     response = prefect_api.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)
     assert response.status_code == 409
-    assert CANARY not in prefect_api.ask("POST", "/flow_runs/filter", {}).text
+    assert CANARY not in json.dumps(prefect_api.every_run())
     by_reference = {"campaign": spec, "credentials": {"$ref": {"block_document_id": save_somewhere()}}}
     prefect_api.create(f"/deployments/{deployment['id']}/create_flow_run", {"parameters": by_reference})
 

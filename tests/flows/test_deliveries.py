@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.domain import Annotation, Box, ImageState, State
 from labelwright.flows.deliver_campaign import deliver_campaign
 from labelwright.flows.launch_campaign import launch_campaign
@@ -15,13 +16,12 @@ from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.platforms.protocol import RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.context import the_ledger
 from tests.platforms.shelf import ENTRY, STORES, Kept, Store
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 
 
@@ -71,6 +71,7 @@ def test_a_partial_delivery_by_a_person_leaves_the_campaign_with_its_labelers(la
     assert campaign.state is RemoteState.FINISHED
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_sweep_delivers_once_at_a_share_of_labels_and_again_at_the_end(launch, tmp_path):
     campaign = launch(when="50 %")
     label(campaign, 0, 4, BOAT)

@@ -26,7 +26,7 @@ from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 
 

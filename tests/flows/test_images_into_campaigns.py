@@ -21,7 +21,7 @@ from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store, lose_the_an
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 
 
@@ -55,6 +55,7 @@ def label_all(home, store: Store) -> None:
     Shelf(f"memory:{home}", "good").label("c1", {id: [BOAT] for id in campaign(store).images})
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_campaign_goes_from_folder_to_dataset(home, store, river, tmp_path):
     launch_campaign(river)
     assert the_ledger().campaigns.get("river").state is State.ACTIVE
@@ -74,6 +75,7 @@ def test_a_launch_that_is_run_again_sends_nothing(store, river):
     assert store.sent == []
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_batch_whose_answer_was_lost_is_looked_for_and_not_sent_twice(store, river):
     store.before_answer = lose_the_answer_once()
     launch_campaign(river)

@@ -22,7 +22,7 @@ from tests.platforms.cvat.harness import as_labeler
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 
 SHAPES: list[dict[str, Any]] = [
     {"type": "rectangle", "points": [1, 2, 11, 12], "occluded": True, "group": 4},

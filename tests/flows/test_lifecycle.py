@@ -7,10 +7,12 @@ import hashlib
 import json
 import shutil
 import sys
+import time
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import pytest
 import requests
@@ -18,11 +20,14 @@ from azure.storage.blob import ContainerClient
 from PIL import Image
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.filters import ArtifactFilter, ArtifactFilterKey, FlowRunFilter, FlowRunFilterName
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_RESULTS_PERSIST_BY_DEFAULT, temporary_settings
 from pycocotools.coco import COCO
 
+from labelwright.campaigns.artifact_keys import artifact_key
 from labelwright.campaigns.changes import CampaignChanged
 from labelwright.campaigns.labeler_keys import LabelerKeys
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.cli.main import main
 from labelwright.datasets import ValidationFailed, read_labels_csv
 from labelwright.domain import State
@@ -36,16 +41,14 @@ from labelwright.platforms import PlatformRefused
 from labelwright.prefect_integration.runtime import flush_logs_and_events
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign.image_checks import FilesLeftOut
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.campaign.waiting import LabelsLate
 from labelwright.tasks.context import the_ledger
-from labelwright.tasks.reporting import artifact_key
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from . import partner
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 
 
 @pytest.fixture
@@ -95,6 +98,7 @@ def label(at_most: int | None = None) -> int:
     return partner.label(api(), ledger().campaigns.get("river").remote_id or "", access, at_most)
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(river, tmp_path):
     assert launch_campaign(river) == "river"
     assert ledger().campaigns.get("river").state is State.ACTIVE
@@ -263,6 +267,7 @@ def test_one_failing_campaign_delays_no_other_one(river, tmp_path):
     assert sweep_campaigns() == {"river": "exported"}
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, monkeypatch):
     with FaultProxy(("127.0.0.1", int(service.rsplit(":", 1)[1]))) as proxy:
         admin = json.loads((settings().home / "service" / "admin.json").read_text())
@@ -293,6 +298,7 @@ def test_faults_on_the_way_are_retried_and_nothing_is_doubled(river, service, mo
         assert len(get("/campaigns")["campaigns"]) == len(get("/image_sets")["image_sets"]) == 1
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_an_expired_signature_is_asked_for_anew(river, service, monkeypatch):
     """The signature that the first answer held is made to look used up: the store refuses the first upload."""
     from labelwright.ingest import DropboxExpired
@@ -336,6 +342,7 @@ def test_the_source_folder_may_be_deleted_after_the_upload(river, tmp_path):
     launch_campaign(river)
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_people_see_progress_rejects_and_all_campaigns_in_prefect(river, tmp_path):
     (tmp_path / "photos" / "text.png").write_text("I am no picture")
     launch_campaign(river)
@@ -352,14 +359,27 @@ def test_people_see_progress_rejects_and_all_campaigns_in_prefect(river, tmp_pat
     assert any("7 of 7" in (artifact.description or "") for artifact in progress)
 
 
-def test_run_names_read_in_prefect(river):
+def has_ended(nodes: dict[str, Any], last: str) -> bool:
+    """Whether all task runs of the graph have ended, this one among them."""
+    labels = {node["label"] for node in nodes.values()}
+    return last in labels and all(node["state_type"] == "COMPLETED" for node in nodes.values())
+
+
+@pytest.mark.usefixtures("prefect_server")
+def test_run_names_and_the_chain_of_tasks_read_in_prefect(river):
     launch_campaign(river)
+    flush_logs_and_events()
     with get_client(sync_client=True) as client:
-        names = {run.name for run in client.read_task_runs(limit=200, sort="EXPECTED_START_TIME_DESC")}
         name_filter = FlowRunFilter(name=FlowRunFilterName(any_=["launch river"]))
-        flows = client.read_flow_runs(flow_run_filter=name_filter, limit=1)
+        (launched,) = client.read_flow_runs(flow_run_filter=name_filter, limit=1, sort=FlowRunSort.START_TIME_DESC)
+        path, ends = {"id": launched.id}, time.monotonic() + 240
+        nodes: dict[str, Any] = {}
+        while not has_ended(nodes, "show river") and time.monotonic() < ends:
+            time.sleep(0.2)  # Prefect's server records task runs some time after they ended
+            nodes = dict(client.request("GET", "/flow_runs/{id}/graph-v2", path_params=path).json()["nodes"])
+    names = {node["label"] for node in nodes.values()}
     assert {"upload-batch-001 of river", "upload-batch-003 of river", "create campaign river"} <= names
-    assert flows
+    assert [node["label"] for node in nodes.values() if not node["parents"]] == ["register river"]
 
 
 @pytest.fixture

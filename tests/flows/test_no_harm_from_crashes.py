@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -24,7 +25,7 @@ from tests.platforms.proxy import FaultProxy, Request
 
 from . import partner, prefect_api
 from .conftest import make_photos, make_spec
-from .crashing import FORKS, Counter, Moment, start_worker, tree
+from .crashing import FORKS, Counter, Moment, tree, worker
 
 TITLE = "crash-test"
 IMAGES = 5
@@ -44,6 +45,8 @@ class Course:
     counts: dict[str, int] | None = None
     by_sweep: bool = False
     """Whether a sweep finishes and exports the campaign, as it does unattended."""
+    by_prefect: bool = True
+    """Whether Prefect runs the flows; else they are called as plain functions, in a tenth of the time."""
     labeled: int | None = None
     """How many images are labeled; then those are delivered while the campaign goes on. None: all of them."""
 
@@ -106,7 +109,10 @@ class Course:
         if self.moment and not self.died and self.moment.kind != "request":
             inner = Moment(self.moment.kind, self.moment.number - shift[self.moment.kind], self.moment.when)
         counts = FORKS.Array("i", 2)
-        process = start_worker(flow, arguments, self._environment(), inner, counts)
+        process = FORKS.Process(
+            target=worker, args=(flow, arguments, self._environment(), inner, counts, self.by_prefect)
+        )
+        process.start()
         requests_seen = Counter(
             "request",
             self.moment if not self.died else None,
@@ -115,7 +121,7 @@ class Course:
         )
         self.proxy.before_forward = lambda request: requests_seen.before() if _changes(request) else None
         self.proxy.after_answer = lambda request, _: requests_seen.after() if _changes(request) else None
-        process.join(120)
+        process.join(300)
         self.proxy.before_forward = self.proxy.after_answer = None
         shift["request"] = requests_seen.count
         shift["rename"] += counts[0]
@@ -214,9 +220,9 @@ def course(photos, proxy, prefect_server, tmp_path_factory) -> Callable[..., Cou
     """A course in an empty home. There is one at a time."""
     home = tmp_path_factory.mktemp("crashes") / "home"
 
-    def make(moment: Moment | None = None, *, by_sweep: bool = False) -> Course:
+    def make(moment: Moment | None = None, **options: bool) -> Course:
         shutil.rmtree(home, ignore_errors=True)
-        return Course(home, photos, proxy, f"{prefect_server.url}/api", moment, by_sweep=by_sweep)
+        return Course(home, photos, proxy, f"{prefect_server.url}/api", moment, **options)
 
     return make
 
@@ -234,8 +240,8 @@ def saved(course) -> Saved:
 def go_on(course, saved) -> Callable[..., Course]:
     """A course of a campaign whose labels are there, and which nobody disturbed so far."""
 
-    def make(moment: Moment | None = None, *, by_sweep: bool = False) -> Course:
-        attempt = course(moment, by_sweep=by_sweep)
+    def make(moment: Moment | None = None, **options: bool) -> Course:
+        attempt = course(moment, **options)
         shutil.copytree(saved.kept, saved.home)
         attempt.counts = dict(saved.launched)
         return attempt
@@ -272,18 +278,24 @@ def swept(go_on) -> Wanted:
 
 
 @pytest.fixture(scope="module")
+def swept_plainly(go_on) -> dict[str, int]:
+    """The counts of a sweep as a plain function: runs that Prefect knows are recorded in the ledger, which is more."""
+    return end_of(go_on(by_sweep=True, by_prefect=False)).counts
+
+
+@pytest.fixture(scope="module")
 def check(course, go_on, saved) -> Callable[..., set[str]]:
     """Kills at the moment, and compares how it ends. Answers the ids of the events that the ledger says are told:
 
     Prefect keeps them a few seconds later.
     """
 
-    def check(moment: Moment, expected: Wanted, *, by_sweep: bool = False) -> set[str]:
+    def check(moment: Moment, expected: Wanted, **options: bool) -> set[str]:
         if moment.number > saved.launched[moment.kind]:
-            outcome = go_on(moment, by_sweep=by_sweep)
+            outcome = go_on(moment, **options)
             state = outcome.end()
         else:
-            outcome = course(moment, by_sweep=by_sweep)
+            outcome = course(moment, **options)
             state = outcome.run()
         assert outcome.died, f"nobody was killed {moment}"
         for part, value in expected.state.items():
@@ -291,6 +303,62 @@ def check(course, go_on, saved) -> Callable[..., set[str]]:
         return {id for id, _ in outcome.events()}
 
     return check
+
+
+def test_predictions_survive_a_kill_around_every_request(course, tmp_path):
+    """Run again, the predictions of every image are there once, and the campaign is as it was."""
+    attempt = course(by_prefect=False)
+    attempt.counts = dict.fromkeys(("request", "rename", "commit"), 0)
+    with attempt._service() as url:
+        spec = make_spec(TITLE, attempt.photos, attempt.home / "datasets", options={"page_size": 2})
+        attempt._do("launch", (spec.model_dump(mode="json"),))
+        campaign = attempt._get(url, "/campaigns")["campaigns"][0]
+        path = f"/campaigns/{campaign['campaign_id']}"
+        (image_set,) = attempt._get(url, "/image_sets")["image_sets"]
+        images = attempt._get(url, f"/image_sets/{image_set['imageset_id']}/images")["images"]
+        arguments = (TITLE, str(coco_of(images, campaign["labels"][0], tmp_path)), "m-1")
+
+        def predictions() -> dict[int, Any]:
+            listed = attempt._get(url, f"{path}/predictions?per_page=100")["images"]
+            return {image["image_id"]: image["objects"] for image in listed}
+
+        before = attempt.counts["request"]
+        attempt._do("predict", arguments)
+        count = attempt.counts["request"] - before
+        expected = predictions()
+        assert count >= 2, "one request is no batches"
+        assert len(expected) == IMAGES
+        assert {(one["confidence"], one["model_version"]) for of in expected.values() for one in of} == {(0.5, "m-1")}
+        for number, when in itertools.product(range(1, count + 1), ("before", "after")):
+            admin = json.loads((attempt.home / "service" / "admin.json").read_text())
+            headers = {"Authentication-Key": admin["key"], "Authentication-Secret": admin["secret"]}
+            nothing = [{"image_id": image, "objects": []} for image in expected]
+            requests.put(f"{url}/api/v1{path}/predictions", json=nothing, headers=headers).raise_for_status()
+            attempt.moment = Moment("request", attempt.counts["request"] + number, when)
+            attempt.died = False
+            attempt._do("predict", arguments)
+            assert attempt.died, attempt.moment
+            assert predictions() == expected, f"predictions differ after a kill {attempt.moment}"
+        assert attempt._get(url, path)["progress"] == {"done": 0, "total": IMAGES}
+
+
+def coco_of(images: list[dict[str, Any]], label: str, folder: Path) -> Path:
+    """A COCO file with a box of the label on each image."""
+    sizes = [image["file"]["dimensions"] for image in images]
+    document = {
+        "images": [
+            {"id": number, "file_name": image["file_name"], **size}
+            for number, (image, size) in enumerate(zip(images, sizes, strict=True), 1)
+        ],
+        "categories": [{"id": 1, "name": label}],
+        "annotations": [
+            {"id": number, "image_id": number, "category_id": 1, "bbox": [1, 2, 3, 4], "score": 0.5}
+            for number in range(1, len(images) + 1)
+        ],
+    }
+    path = folder / "coco.json"
+    path.write_text(json.dumps(document), encoding="utf-8")
+    return path
 
 
 def check_events(prefect: str, event_ids: Collection[str]) -> None:
@@ -301,7 +369,7 @@ def check_events(prefect: str, event_ids: Collection[str]) -> None:
         assert sorted(held_by_prefect(prefect, batch)) == sorted(batch), "events are missing or doubled"
 
 
-def held_by_prefect(api: str, ids: list[str], seconds: float = 60) -> list[str]:
+def held_by_prefect(api: str, ids: list[str], seconds: float = 240) -> list[str]:
     """Those of the ids that Prefect's server holds, as often as it holds them; waits a little for them to arrive."""
     deadline = time.monotonic() + seconds
     while True:
@@ -323,6 +391,11 @@ def test_a_campaign_survives_a_kill_around_its_creation_and_its_export(check, pr
     check_events(f"{prefect_server.url}/api", event_ids)
 
 
+def by_prefect(number: int) -> bool:
+    """Prefect runs the flows at every eighth moment; at the others they are plain functions."""
+    return number % 8 == 1
+
+
 # A kill after a rename or a commit of the ledger is one before the next thing that happens, which has a moment of its
 # own. After a request it is another one: the platform has acted, and the worker does not know.
 REQUESTS = [("request", "before", 0, 1), ("request", "after", 0, 1)]
@@ -331,6 +404,7 @@ COMMITS = [("commit", "before", share, 3) for share in range(3)]
 """Kind, when, and which moments: the first, the fourth, ... of 3 shares. None of the tests is long."""
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "when", "share", "shares"), REQUESTS + RENAMES + COMMITS)
 def test_a_launch_survives_a_kill_before_and_after_every_effect(
@@ -339,47 +413,59 @@ def test_a_launch_survives_a_kill_before_and_after_every_effect(
     """Until the labels are there; what follows is finished and exported as if nothing had happened."""
     event_ids: set[str] = set()
     for number in range(1 + share, saved.launched[kind] + 1, shares):
-        event_ids |= check(Moment(kind, number, when), undisturbed)
+        event_ids |= check(Moment(kind, number, when), undisturbed, by_prefect=by_prefect(number))
     check_events(f"{prefect_server.url}/api", event_ids)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "when", "share", "shares"), REQUESTS + RENAMES + COMMITS)
 def test_a_sweep_that_dies_at_any_effect_is_made_up_for_by_the_next_one(
-    kind, when, share, shares, check, prefect_server, saved, swept
+    kind, when, share, shares, check, prefect_server, saved, swept, swept_plainly
 ):
     """Finishing, exporting and sending events: a sweep runs the same flows as the commands."""
     first_number = saved.launched[kind] + 1 + share
     assert first_number <= swept.counts[kind]
     event_ids: set[str] = set()
     for number in range(first_number, swept.counts[kind] + 1, shares):
-        event_ids |= check(Moment(kind, number, when), swept, by_sweep=True)
+        prefect_runs = by_prefect(number) or number > swept_plainly[kind]
+        event_ids |= check(Moment(kind, number, when), swept, by_sweep=True, by_prefect=prefect_runs)
     check_events(f"{prefect_server.url}/api", event_ids)
 
 
 @pytest.fixture(scope="module")
-def partly_labeled(course) -> tuple[Saved, Wanted]:
-    """A campaign of which three images are labeled, and how it stands after a delivery that nobody disturbed."""
+def partly_labeled(course) -> tuple[Saved, Wanted, dict[str, int]]:
+    """A campaign of which three images are labeled, and how it stands after a delivery that nobody disturbed.
+
+    Last the counts of one as a plain function.
+    """
     first = course()
     first.labeled = 3
     first.launch()
     kept = Saved(first.home, first.home.with_name("partly-labeled"), dict(first.counts))
     shutil.copytree(first.home, kept.kept)
-    return kept, end_of(first)
+    expected = end_of(first)
+    plain = course(by_prefect=False)
+    plain.labeled = 3
+    shutil.copytree(kept.kept, plain.home)
+    plain.counts = dict(kept.launched)
+    return kept, expected, end_of(plain).counts
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "share", "shares"), [("rename", 0, 3), ("commit", 0, 2), ("commit", 1, 2)])
 def test_a_partial_delivery_that_dies_at_an_effect_is_made_up_for_by_the_next(
     kind, share, shares, course, partly_labeled
 ):
     """Every commit of the ledger, and some of the files, which exports write the same way. Labelers go on."""
-    saved, expected = partly_labeled
+    saved, expected, plainly = partly_labeled
     assert expected.state["campaigns"][0]["status"] == "active"
     first_number = saved.launched[kind] + 1 + share
     assert first_number <= expected.counts[kind]
     for number in range(first_number, expected.counts[kind] + 1, shares):
-        outcome = course(Moment(kind, number, "before"))
+        prefect_runs = by_prefect(number) or number > plainly[kind]
+        outcome = course(Moment(kind, number, "before"), by_prefect=prefect_runs)
         outcome.labeled = 3
         shutil.copytree(saved.kept, outcome.home)
         outcome.counts = dict(saved.launched)

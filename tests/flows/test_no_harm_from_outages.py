@@ -27,8 +27,10 @@ from labelwright.tasks.context import the_ledger
 from labelwright.tasks.sweep.restarts import due_work
 from tests.platforms.proxy import FaultProxy, Request
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
+from tests.prefect_database import prepare_database
 
 from .conftest import make_photos, make_spec
+from .crashing import FORKS, worker
 from .test_no_harm_from_crashes import Course, _changes, course, go_on, photos, proxy, saved, undisturbed
 
 __all__ = ["course", "go_on", "photos", "proxy", "saved", "undisturbed"]
@@ -101,9 +103,8 @@ def test_a_prefect_that_shows_nothing_holds_up_no_work(home, store, river, monke
     def away(**artifact):
         raise ConnectError("no answer")
 
-    for name in ("create_progress_artifact", "create_table_artifact"):
+    for name in ("create_progress_artifact", "create_table_artifact", "create_markdown_artifact"):
         monkeypatch.setattr(reporting, name, away)
-    monkeypatch.setattr("labelwright.tasks.campaign.summary.create_markdown_artifact", away)
     launch_campaign(river)
     label_all(home, store)
     assert sweep_campaigns() == {"river": "exported"}
@@ -129,9 +130,12 @@ class Restarts:
     def __init__(self, home: Path, proxy: FaultProxy, number: int) -> None:
         self.home, self.proxy, self.number = home, proxy, number
         self.port = free_port(0)
+        prepare_database(home)
         self.server = start_prefect(home, port=self.port)
         self.seen = 0
         self.restarter: threading.Thread | None = None
+        self.is_up, self.may_end = threading.Event(), threading.Event()
+        self.is_up.set()
 
     def strike(self, request: Request) -> None:
         if _changes(request):
@@ -139,14 +143,20 @@ class Restarts:
             if self.seen == self.number:
                 os.killpg(self.server.process.pid, signal.SIGKILL)
                 self.server.process.wait()
+                self.is_up.clear()
                 self.restarter = threading.Thread(target=self._start)
                 self.restarter.start()
 
     def _start(self) -> None:
         time.sleep(2)
-        self.server: Server = start_prefect(self.home, port=self.port)
+        try:
+            self.server: Server = start_prefect(self.home, port=self.port)
+        finally:
+            self.is_up.set()
+        self.may_end.wait()  # on Linux the server ends with the thread that started it
 
     def stop(self) -> None:
+        self.may_end.set()
         if self.restarter is not None:
             self.restarter.join()
         self.server.stop()
@@ -158,14 +168,12 @@ class RestartCourse(Course):
     restarts: Restarts
 
     def _attempt(self, flow, arguments):
-        from .crashing import start_worker
-
-        process = start_worker(flow, arguments, self._environment(), None, [0, 0])
+        process = FORKS.Process(target=worker, args=(flow, arguments, self._environment(), None, [0, 0]))
+        process.start()
         self.proxy.before_forward = self.restarts.strike
         process.join(240)
         self.proxy.before_forward = None
-        if self.restarts.restarter is not None:
-            self.restarts.restarter.join()
+        assert self.restarts.is_up.wait(120), "Prefect's server did not start again"
         return process.exitcode == 0
 
 

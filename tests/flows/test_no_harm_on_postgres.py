@@ -24,7 +24,7 @@ from tests.service.postgres import Postgres
 
 from .conftest import make_photos
 from .crashing import FORKS, worker
-from .test_no_harm_from_crashes import CHANGING, TITLE, Course, check_events
+from .test_no_harm_from_crashes import CHANGING, TITLE, Course, by_prefect, check_events
 
 pytestmark = pytest.mark.postgres
 
@@ -49,8 +49,8 @@ def _cut_the_commit(database: Any, number: int) -> None:
     real, count = database.Database.write, [0]
 
     @contextmanager
-    def cut(self: Any) -> Iterator[Any]:
-        with real(self) as connection:
+    def cut(self: Any, **options: Any) -> Iterator[Any]:
+        with real(self, **options) as connection:
             yield connection
             count[0] += 1
             if count[0] == number:
@@ -82,6 +82,7 @@ class Team(Course):
         return {
             **super()._environment(),
             "LABELWRIGHT_LEDGER_URL": self.address,
+            "LABELWRIGHT_SHARED_FOLDERS": '["/"]',
             "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL": f"{self.proxy.url}/api/v1",
         }
 
@@ -89,7 +90,7 @@ class Team(Course):
         self.worker_counts.append(FORKS.Array("i", 2))
         process = FORKS.Process(
             target=worker_elsewhere,
-            args=(machine, cut_at, flow, arguments, self._environment(), None, self.worker_counts[-1]),
+            args=(machine, cut_at, flow, arguments, self._environment(), None, self.worker_counts[-1], self.by_prefect),
         )
         process.start()
         self.started.append(process)
@@ -108,10 +109,10 @@ class Team(Course):
         self.until_done("machine-a", flow, arguments)
 
     def until_done(self, machine: str, flow: str, arguments: tuple[Any, ...], cut_at: int | None = None) -> None:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             process = self.start(machine, flow, arguments, cut_at)
-            process.join(120)
+            process.join(300)
             if process.exitcode == 0:
                 return
             cut_at = None
@@ -200,7 +201,7 @@ class Two(Team):
 
         self.after = strike
         self.until_done("machine-b", flow, arguments)
-        first.join(120)
+        first.join(300)
 
     def _holders(self) -> list[BaseProcess]:
         ledger = Ledger(self.address)
@@ -249,6 +250,7 @@ def test_a_transaction_that_loses_its_connection_is_repeated_once(make_team, exp
     check_events(team.prefect, check(team, expected))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 @pytest.mark.parametrize("share", range(4))
 def test_every_transaction_may_lose_its_connection(make_team, undisturbed, prefect_server, share):
@@ -256,5 +258,5 @@ def test_every_transaction_may_lose_its_connection(make_team, undisturbed, prefe
     expected, most = undisturbed
     event_ids: set[str] = set()
     for at in range(1 + share, most + 1, 4):
-        event_ids |= check(make_team(Cut, at=at), expected)
+        event_ids |= check(make_team(Cut, at=at, by_prefect=by_prefect(at)), expected)
     check_events(f"{prefect_server.url}/api", event_ids)

@@ -21,6 +21,8 @@ from prefect.states import Failed
 from labelwright.domain.errors import CannotRun
 from labelwright.prefect_integration.automations import register_notifications, write_notifications
 from labelwright.prefect_integration.events import send_to_prefect
+from tests.cli.schemas import output_in_schema
+from tests.cli.test_deliver_and_reopen import run
 
 from . import prefect_api
 
@@ -93,6 +95,20 @@ def until(condition: Callable[[], bool], description: str) -> None:
     while not condition():
         assert time.monotonic() < deadline, description
         time.sleep(0.1)
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        (("notify", "custom-webhook/mailbox"), NAMES),
+        (("blocks",), ["labelwright-campaign-api"]),
+    ],
+)
+def test_commands_for_prefect_print_what_their_schemas_say(mailbox, monkeypatch, capsys, command, named):
+    code = run(monkeypatch, *command, "--json")
+    printed = capsys.readouterr()
+    assert not code, printed.err
+    assert {*named} <= {*output_in_schema(command[0], printed.out)}
 
 
 def test_each_is_told_once(mailbox):

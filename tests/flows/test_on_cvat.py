@@ -34,7 +34,7 @@ from tests.platforms.proxy import Fault, FaultProxy, Rule
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 BOAT = Annotation("boat", Box(1, 2, 11, 12))
 OPTIONS = {"organization": "acme", "segment_size": 2, "images_per_task": 4}
 
@@ -116,6 +116,7 @@ def test_a_folder_becomes_datasets_and_a_second_time_changes_nothing(cvat, tmp_p
     assert cvat.count("POST", "/auth/login") <= 1, "one login for all runs of this process"
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_one_run_waits_finishes_and_exports_on_a_newer_server(newer, tmp_path):
     spec = river(tmp_path, 3)
     launch_campaign(spec)
@@ -124,6 +125,7 @@ def test_one_run_waits_finishes_and_exports_on_a_newer_server(newer, tmp_path):
     finish_campaign("river")
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_launch_on_a_network_that_breaks_ends_as_on_a_good_one(cvat, tmp_path, monkeypatch):
     with proxied(cvat) as proxy:
         connect(monkeypatch, proxy.url)
@@ -357,6 +359,7 @@ def test_images_belong_to_a_camera_by_folder_or_by_name(name, camera, belongs):
     assert of_camera(name, camera) is belongs
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_every_call_of_the_document_is_a_task(cvat, tmp_path):
     project_id = a_project(cvat)
     make_photos(tmp_path / "bag", 3)
@@ -382,6 +385,7 @@ def test_every_call_of_the_document_is_a_task(cvat, tmp_path):
     assert cvat.state.tasks == {}
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_mistake_that_comes_as_500_is_tried_a_few_times_and_then_told(cvat):
     project_id = a_project(cvat)
     task = as_labeler(cvat, "POST", "/api/tasks", {"name": "x", "project_id": project_id}, "requester")["id"]

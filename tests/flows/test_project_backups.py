@@ -33,6 +33,7 @@ from labelwright.tasks.platforms.geti import (
     upload_geti_file,
 )
 from labelwright.tasks.platforms.geti_backup import BackupDiffers
+from tests.cli.schemas import output_in_schema
 from tests.platforms.contract import unique
 from tests.platforms.geti.harness import GetiHarness
 from tests.platforms.geti.server import PASSWORD, SC, TOKEN, USER, geti_server, reencoded_as_recorded
@@ -61,7 +62,7 @@ def servers(home, monkeypatch):
         yield source_server, target_server
 
 
-def test_restore_on_geti_fails_when_the_project_differs(prefect_server, servers, tmp_path):
+def test_restore_on_geti_fails_when_the_project_differs(plain_flows, servers, tmp_path):
     chain_project(connect_client("geti"), "dogs")
     folder = str(tmp_path / "backup")
     backup = backup_project("dogs", folder)
@@ -86,7 +87,7 @@ def test_backup_and_restore_commands(prefect_server, servers, tmp_path, home):
 
     backup = run("backup", "dogs", str(tmp_path / "backup"), "--json")
     assert backup.returncode == 0, backup.stderr
-    result = json.loads(backup.stdout)
+    result = output_in_schema("backup", backup.stdout)
     (unread,) = result["not_saved"]
     assert unread.startswith("configuration is not in the backup: could not be read: the server answered 404")
     assert (result["images"], result["not_compared"]) == (7, [unread])
@@ -95,6 +96,9 @@ def test_backup_and_restore_commands(prefect_server, servers, tmp_path, home):
     printed = " ".join(restored.stdout.split())
     assert "warning: configuration is not in the backup: could not be read: the server answered 404" in printed
     assert "compared: no difference in what could be compared" in printed
+    options = ("--name", "again", "--connection", "newer", "--auto-train")
+    again = run("restore", str(tmp_path / "backup"), *options, "--json")
+    assert output_in_schema("restore", again.stdout)["name"] == "again"
     client = connect_client("newer")
     restored_again = client.find_project("again")
     assert restored_again is not None

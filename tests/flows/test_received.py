@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 import requests
+from prefect.client.orchestration import get_client
 
 from labelwright.local.servers import Server, start_receiver
+from labelwright.prefect_integration.team_settings import DROP_CONTAINER, RECEIVER, read_settings
 from labelwright.settings import forget_settings
 from tests.receiver.conftest import DROP, SECRET
 from tests.receiver.test_receiving import created
@@ -50,6 +53,12 @@ def waits(receiver: Server) -> bool:
     return requests.get(f"{receiver.url}/health", timeout=30).json()["waiting"] > 0
 
 
+def recorded_drop_containers() -> list[str]:
+    with get_client(sync_client=True) as client:
+        reported = read_settings(client, timedelta(hours=1))
+    return [item.values[DROP_CONTAINER] for item in reported if item.part == RECEIVER]
+
+
 def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home, prefect_server):
     """Types survive: a folder that looks like a number stays a text."""
     name, event = "2026/campaign.yaml", created("2026/campaign.yaml", etag="0x8DE")
@@ -65,6 +74,7 @@ def test_a_campaign_file_starts_one_run_however_often_it_is_told(receiver, home,
         parameters = [run["parameters"] for run in runs("launch-from-drop")]
         assert parameters.count({"blob": name, "etag": "0x8DE"}) == 1
         assert {"blob": "other/campaign.yaml", "etag": "0x1"} in parameters
+        until(lambda: DROP in recorded_drop_containers(), "its settings were not recorded for the doctor")
     finally:
         second_receiver.stop()
 

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.campaigns.unsupported import Unsupported
 from labelwright.datasets import read_labels_csv
 from labelwright.domain import State
@@ -20,7 +21,6 @@ from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.run_campaign import run_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
 from labelwright.settings import forget_settings
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.context import the_ledger
 from tests.platforms.proxy import Fault, FaultProxy, Rule
 from tests.platforms.remo.harness import Labeler
@@ -28,7 +28,7 @@ from tests.platforms.remo.server import EMAIL, PASSWORD, RemoServer
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 
 LABELS = [{"name": "sailing Boat"}, "buoy"]
 
@@ -140,6 +140,7 @@ def test_sweep_notices_images_reopened_or_deleted_after_export(server, river, tm
     assert receipt["excluded"]["by_state"] == {"gone from the platform": 1, "skipped": 1}
 
 
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.slow
 def test_one_run_takes_a_campaign_from_its_folder_to_its_datasets(server, river, monkeypatch):
     import threading
@@ -169,6 +170,7 @@ def test_images_that_remo_does_not_take_are_listed_and_the_rest_goes_on(server, 
     assert sweep_campaigns() == {"river": "exported"}
 
 
+@pytest.mark.usefixtures("prefect_server")
 @pytest.mark.slow
 def test_a_launch_whose_answers_are_lost_ends_as_on_a_good_network(server, river, monkeypatch):
     with FaultProxy(("127.0.0.1", server.port)) as proxy:

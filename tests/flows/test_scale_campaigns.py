@@ -27,7 +27,7 @@ from tests.platforms.scale.server import ScaleServer
 
 from .conftest import make_photos, make_spec
 
-pytestmark = pytest.mark.usefixtures("prefect_server")
+pytestmark = pytest.mark.usefixtures("plain_flows")
 BOX = {"type": "box", "label": "boat", "uuid": "1", "left": 1.5, "top": 2, "width": 10, "height": 8, "attributes": {}}
 
 
@@ -77,6 +77,7 @@ def record():
     return the_ledger().campaigns.get("river")
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_a_campaign_goes_from_folder_to_dataset(scale, tmp_path, capsys):
     with printing.progress():
         launch_campaign(spec_of(tmp_path))
@@ -106,6 +107,7 @@ def test_a_launch_that_is_run_again_makes_no_task(scale, tmp_path):
     assert len(scale.live.tasks) == 7
 
 
+@pytest.mark.usefixtures("prefect_server")
 def test_whatever_goes_wrong_on_the_way_no_task_is_made_twice(scale, tmp_path):
     scale.fail("POST", r"/task/", 500, times=2, after=True)
     scale.fail("POST", r"/task/", 429, times=20)

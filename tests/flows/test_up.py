@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -19,6 +18,8 @@ import requests
 
 from labelwright.local import processes, up
 from labelwright.local.servers import NotStarted, Server, free_port
+from tests.cli.schemas import output_in_schema
+from tests.prefect_database import prepare_database
 
 from . import prefect_api
 from .conftest import make_photos, make_spec
@@ -58,7 +59,7 @@ class Running:
 
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(240)
 
 
 def wait_until(condition: Callable[[], Any], description: str, seconds: float = 240) -> Any:
@@ -82,7 +83,10 @@ def environment(home: Path, **more: str) -> dict[str, str]:
 
 
 @contextmanager
-def running(home: Path, **variables: str) -> Iterator[Running]:
+def running(home: Path, *, empty: bool = False, **variables: str) -> Iterator[Running]:
+    """`labelwright up`; with Prefect's database, unless the home is to be empty."""
+    if not empty:
+        prepare_database(home)
     ports = ["--prefect-port", str(free_port(0)), "--service-port", str(free_port(0))]
     command = [sys.executable, "-m", "labelwright", "up", "--json", *ports]
     home.mkdir(parents=True, exist_ok=True)
@@ -97,13 +101,13 @@ def running(home: Path, **variables: str) -> Iterator[Running]:
             line = process.stdout.readline()
             assert line, (home / "up.err").read_text()
             output += line
-        yield Running(process, home, json.loads(output))
+        yield Running(process, home, output_in_schema("up", output))
     finally:
         remaining = processes.below(process.pid)
         if process.poll() is None:
             process.terminate()
             try:
-                process.wait(60)
+                process.wait(240)
             except subprocess.TimeoutExpired:
                 process.kill()
         processes.send(remaining, signal.SIGKILL)
@@ -116,7 +120,7 @@ def campaign(title: str, tmp_path: Path) -> dict[str, Any]:
 
 @pytest.mark.slow
 def test_everything_comes_up_works_and_goes_in_order(tmp_path):
-    with running(tmp_path / "home", LABELWRIGHT_SWEEP_EVERY="10") as everything:
+    with running(tmp_path / "home", empty=True, LABELWRIGHT_SWEEP_EVERY="10") as everything:
         assert requests.get(f"{everything.addresses['labeling service']}/health", timeout=30).ok
         second = subprocess.run(
             [sys.executable, "-m", "labelwright", "up"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ def laid_over(below: Any, above: Any, key: str = "") -> Any:
 
 
 def read(name: str) -> dict[str, Any]:
-    return dict(yaml.safe_load((INFRA / name).read_text()))
+    """The file with the defaults of variables such as `${DROP_CONTAINER:-}`; those without one stay as they are."""
+    return dict(yaml.safe_load(re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", (INFRA / name).read_text())))
 
 
 FILES = {"compose": ["compose.yaml"], "scaled": ["compose.yaml", "compose.scaled.yaml"]}

@@ -37,7 +37,7 @@ class Redis:
             self._process = subprocess.Popen(
                 [program(), *options, "--requirepass", password], stdout=out, stderr=out, cwd=folder
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while "Ready to accept connections" not in log.read_text():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()

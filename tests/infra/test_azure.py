@@ -86,6 +86,8 @@ def test_the_worker_is_that_of_compose():
     assert container["command"][container["command"].index("--pool") + 1] == POOL
     names = {entry["name"] for entry in container["env"]}
     assert {"PREFECT_API_URL", "LABELWRIGHT_LEDGER_URL", "AZURE_CLIENT_ID"} <= names
+    (shared,) = [entry["value"] for entry in container["env"] if entry["name"] == "LABELWRIGHT_SHARED_FOLDERS"]
+    assert json.loads(shared) == [mount["mountPath"] for mount in container["volumeMounts"]]
     # The account takes no keys: campaigns' images are read by the identity, or not at all.
     (read_by,) = [entry["value"] for entry in container["env"] if entry["name"] == "LABELWRIGHT_CONTAINER_IDENTITY"]
     assert Settings.model_validate({"container_identity": read_by}).container_identity

@@ -185,6 +185,10 @@ def test_the_settings_of_every_container_can_be_used(services, name, monkeypatch
     if "LABELWRIGHT_LEDGER_URL_FILE" in environment:
         secret = environment["LABELWRIGHT_LEDGER_URL_FILE"].rpartition("/")[2]
         assert observed.ledger_address() == f"content-of-{secret}-that-is-long"
+    if "LABELWRIGHT_SHARED_FOLDERS" in environment:
+        assert observed.is_shared("/data/home/datasets")
+        assert any(volume.endswith(":/data") for volume in map(str, services[name]["volumes"]))
+        assert observed.labeling_page_host() == "http://127.0.0.1:8080"
     if "LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__SECRET_FILE" in environment:
         connection = observed.connection("campaign_api")
         assert connection.secret.get_secret_value() == "content-of-admin_secret-that-is-long"
@@ -312,12 +316,14 @@ def test_the_image_is_made_of_files_that_are_there_and_by_the_lock(services):
     assert "--require-hashes --requirement infra/requirements.lock" in text
     import tomllib
 
+    import labelwright
+
     project = tomllib.loads((root / "pyproject.toml").read_text())["project"]
     (extras,) = re.findall(r"^ARG EXTRAS=([a-z,]+)$", text, re.M)
     assert '"labelwright[${EXTRAS}]"' in text
     assert {"postgres", "redis", "results"} <= set(extras.split(",")) <= project["optional-dependencies"].keys()
     assert {service["image"] for service in services.values() if "build" in service} == {
-        f"labelwright:{project['version']}"
+        f"labelwright:{labelwright.__version__}"
     }
 
 
@@ -432,12 +438,16 @@ def test_pinning_writes_every_required_digest(tmp_path):
     }
     assert not any(image.endswith("0" * 64) for image in observed)
     assert pins["IMAGE_REDIS"] in observed
-    # Pinned again, to other versions, there is one digest of each all the same.
+    # Pinned again, to other versions, there is one digest of each all the same, and what else stands there stays.
+    with (tmp_path / "infra" / ".env").open("a") as file:
+        file.write("DROP_CONTAINER=https://photos.blob.core.windows.net/drop\n")
     assert pin_images(tmp_path, "registry.test/team/labelwright:0.2.0").returncode == 0
     for file in (tmp_path / "infra" / "kubernetes").iterdir():
         again = set(re.findall(r"\S*labelwright@sha256:[0-9a-f]{64}", file.read_text()))
         assert len(again) <= 1
         assert not again & observed
+    pinned_again = (tmp_path / "infra" / ".env").read_text().splitlines()
+    assert sorted(line.split("=")[0] for line in pinned_again) == sorted([*VARIABLES, "DROP_CONTAINER"])
 
 
 def test_pinning_fails_where_a_registry_tells_no_digest(tmp_path):

@@ -136,14 +136,16 @@ def test_the_receiver_uses_the_inbox_and_sees_nothing_else(installed):
     installed.refuses("ledger_receiver", "ledger", *changing)
 
 
-def test_receiver_reports_missing_tables(installed, tmp_path):
-    with psycopg.connect(installed.url("ledger", "ledger"), autocommit=True) as owner:
-        owner.execute("ALTER TABLE facts RENAME TO facts_away")
-        try:
-            with pytest.raises(LedgerError, match="permission denied for schema public"):
-                Ledger(installed.url("ledger_receiver", "ledger"))
-        finally:
-            owner.execute("ALTER TABLE facts_away RENAME TO facts")
+def test_receiver_reports_missing_tables(installed):
+    with psycopg.connect(f"{installed._superuser}/postgres", autocommit=True) as superuser:
+        superuser.execute("CREATE DATABASE unprepared OWNER ledger")
+        superuser.execute("GRANT CONNECT ON DATABASE unprepared TO ledger_receiver")
+    try:
+        with pytest.raises(LedgerError, match="permission denied for schema public"):
+            Ledger(installed.url("ledger_receiver", "unprepared"))
+    finally:
+        with psycopg.connect(f"{installed._superuser}/postgres", autocommit=True) as superuser:
+            superuser.execute("DROP DATABASE unprepared")
 
 
 def test_the_service_makes_its_tables_in_its_own_database(installed, tmp_path):

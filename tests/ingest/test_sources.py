@@ -8,6 +8,7 @@ import pytest
 
 from labelwright.domain import Reject
 from labelwright.ingest.sources.local import CannotRead, FilesSource, FolderSource, SourceError, SourceFile
+from labelwright.ingest.sources.manifest import ManifestSource
 
 
 def names(source: FolderSource | FilesSource) -> list[str]:
@@ -193,3 +194,33 @@ def test_files_that_cannot_be_taken_are_named(tmp_path: Path) -> None:
     assert "is a folder" in rejects(source)[tmp_path.name]
     with pytest.raises(SourceError, match="empty"):
         FilesSource([]).find()
+
+
+UNUSABLE = {
+    "long": ("x" * 5000, "no folder|no manifest"),
+    "deep": ("a/" * 2500 + "b.csv", "no folder|no manifest"),
+    "NUL": ("a\0b", "NUL character"),
+    "surrogate": ("\ud800/b", "broken Unicode"),
+    "nobody's home": ("~nobody-is-called-so/b", "no folder|no manifest"),
+}
+
+
+@pytest.mark.parametrize(("path", "says"), UNUSABLE.values(), ids=UNUSABLE)
+@pytest.mark.parametrize("kind", [FolderSource, ManifestSource])
+def test_paths_that_cannot_exist_are_clear_errors(kind: type[FolderSource], path: str, says: str) -> None:
+    with pytest.raises(SourceError, match=says) as refused:
+        next(kind(path).find())
+    str(refused.value).encode()
+
+
+@pytest.mark.parametrize("path", [path for path, _ in UNUSABLE.values()], ids=UNUSABLE)
+def test_paths_of_files_that_cannot_exist_are_rejects(images: Path, path: str) -> None:
+    for each in (path, f"{path}/a.jpg"):
+        (rejected,) = FilesSource([each]).find()
+        assert isinstance(rejected, Reject)
+        f"{rejected.name}{rejected.reason}".encode()
+    manifest, row = images / "list.csv", path.encode("utf-8", "replace").decode()
+    for columns, cells in (("path", row), ("file_name", row), ("url", f"http://[{row}"), ("path,name", f"a.jpg,{row}")):
+        manifest.write_text(f"{columns}\n{cells}\n")
+        (rejected,) = ManifestSource(manifest).find()
+        assert isinstance(rejected, Reject)

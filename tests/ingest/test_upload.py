@@ -473,6 +473,37 @@ def listing(names: list[str], marker: str = "") -> tuple[int, dict[str, str], by
     return 200, {"Content-Type": "application/xml"}, body.encode()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<html>Log in to the wireless network</html>",
+        b"not XML",
+        b"",
+        b'<!DOCTYPE a [<!ENTITY b "c">]><EnumerationResults><Blobs/></EnumerationResults>',
+        b"<EnumerationResults><Blobs><Blob><Name>a</Name></Blob></Blobs></EnumerationResults>",
+    ],
+)
+def test_what_is_no_listing_is_no_empty_container(failing: Callable[..., str], body: bytes) -> None:
+    with pytest.raises(PlatformUnavailable, match="no Azure container"):
+        list(open_dropbox(failing(lambda _: (200, {}, body))).read_back())
+
+
+def test_a_listed_name_that_xml_cannot_hold_is_decoded(failing: Callable[..., str]) -> None:
+    status, headers, body = listing(["a", "b"])
+    body = body.replace(b"<Name>b</Name>", b'<Name Encoded="true">%01b</Name>')
+    names = [file.name for file in open_dropbox(failing(lambda _: (status, headers, body))).read_back()]
+    assert names == ["a", "\x01b"]
+
+
+@pytest.mark.parametrize("status", [200, 204, 301])
+def test_only_created_means_that_a_file_is_there(failing: Callable[..., str], status: int) -> None:
+    """A page of a captive portal is no success."""
+    report = open_dropbox(failing(lambda _: (status, {"Location": "/elsewhere"}))).upload(
+        [item("a", b"1")], lambda _: io.BytesIO(b"1")
+    )
+    assert [name for name, _ in report.failed] == ["a"]
+
+
 class Signatures:
     """Renews the signature of a URL: `sig=canary` becomes `sig=fresh1`, `sig=fresh2` and so on."""
 

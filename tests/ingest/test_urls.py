@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from labelwright.domain import Reject
+from labelwright.domain.image_limits import MOST_BYTES
 from labelwright.ingest import CannotRead, InventoryItem, SourceFile, UrlSource, build_inventory
 from labelwright.ingest.sources.local import SourceError
 from labelwright.ingest.sources.public_addresses import is_public
-from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
+from labelwright.ingest.sources.urls import UrlFetcher
 from labelwright.platforms.errors import PlatformUnavailable
 
 from .conftest import picture
@@ -295,7 +296,7 @@ def test_https_is_verified_by_the_name_in_the_url(tmp_path: Path) -> None:
     thread = threading.Thread(target=server.serve_forever, args=(0.05,))
     thread.start()
     try:
-        trusting = UrlFetcher(MAX_BYTES, allow_private=True, timeout=20.0)
+        trusting = UrlFetcher(MOST_BYTES, allow_private=True, timeout=20.0)
         trusting._tls.load_verify_locations(certificate)
         with trusting.fetch(f"https://localhost:{server.server_port}/a.jpg") as stream:
             assert stream.read() == JPEG

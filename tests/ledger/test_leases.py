@@ -43,10 +43,10 @@ def test_releasing_a_lease_is_retried(database, monkeypatch, failures, left):
     leases, troubles, fails = Leases(database), [], [OperationalError("delete", {}, Exception("gone"))] * failures
     real = database.write
 
-    def write():
+    def write(**options):
         if fails:
             raise fails.pop()
-        return real()
+        return real(**options)
 
     with leases.held("campaign river", "launch", on_trouble=troubles.append):
         monkeypatch.setattr(database, "write", write)

@@ -14,8 +14,8 @@ import pytest
 from sqlalchemy import create_engine, inspect, make_url, text
 from sqlalchemy.engine import Connection, Engine
 
-from labelwright.domain import LeftOutCounts, State
-from labelwright.ledger import EffectItem, Ledger, LedgerError, Process
+from labelwright.domain import LeftOutCounts, State, VideoFrame
+from labelwright.ledger import DatasetVersion, EffectItem, Ledger, LedgerError, Process
 from labelwright.ledger.migrations import HISTORY
 from labelwright.ledger.tables import EARLIER_VERSIONS, SCHEMA_VERSION, metadata
 
@@ -121,6 +121,41 @@ def test_the_revisions_alone_make_the_tables_of_a_new_ledger(url, fresh):
     engine.dispose()
     Ledger(fresh).close()
     assert schema_of(url) == schema_of(fresh)
+
+
+@pytest.mark.parametrize(("version", "host"), [("3", ""), ("7", ""), ("8", "worker-1"), ("10", "worker-1")])
+def test_datasets_of_earlier_versions_have_their_store_and_no_machine(url, version, host):
+    create_ledger(url, version).dispose()
+    ledger = Ledger(url)
+    (dataset,) = ledger.campaigns.datasets("river")
+    assert (dataset["store_identity"], dataset["host"]) == ("" if version == "3" else "local /datasets", host)
+    assert [record.host for record in ledger.labeler_keys.all()] == ([host] if host else [])
+    again = DatasetVersion("river_labels", "1", dataset["location"], dataset["content_hash"], host="here", store="s")
+    ledger.campaigns.record_dataset("river", again)
+    (dataset,) = ledger.campaigns.datasets("river")
+    assert (dataset["store_identity"], dataset["host"]) == ("s", "here")
+    ledger.close()
+
+
+@pytest.mark.parametrize("version", ["1", "8", "9", "10"])
+def test_frames_of_videos_are_kept_from_version_9_on(url, version):
+    create_ledger(url, version).dispose()
+    ledger = Ledger(url)
+    frame = VideoFrame("a.mp4", 150, 5.005) if int(version) >= 9 else None
+    assert [entry.frame for entry in ledger.manifests.entries("river")] == [None, frame]
+    row = list(ledger.manifests.image_rows("river"))[1]
+    assert (row.video, row.frame, row.time_seconds) == (("a.mp4", 150, 5.005) if frame else (None, None, None))
+    ledger.close()
+
+
+@pytest.mark.parametrize(("version", "count"), [("1", 0), ("9", 0), ("10", 2)])
+def test_unanswered_notes_are_kept_from_version_10_on(url, version, count):
+    create_ledger(url, version).dispose()
+    ledger = Ledger(url)
+    assert ledger.campaigns.get("river").unanswered_notes == count
+    ledger.campaigns.record_unanswered_notes("river", 5)
+    assert ledger.campaigns.get("river").unanswered_notes == 5
+    ledger.close()
 
 
 # A launch and an export in the middle, in version 4
@@ -282,7 +317,7 @@ def test_a_ledger_of_a_later_version_is_refused_and_left_alone(url):
 def test_counts_of_what_is_left_out_are_kept_from_version_4_on(url, version):
     create_ledger(url, version).dispose()
     ledger = Ledger(url)
-    assert ledger.left_out.find("river").shapes == ({"polyline": 3} if version >= "4" else {})
+    assert ledger.left_out.find("river").shapes == ({"polyline": 3} if int(version) >= 4 else {})
     ledger.left_out.record("river", LeftOutCounts({"cuboid": 1}))
     assert ledger.left_out.find("river").shapes == {"cuboid": 1}
     ledger.close()

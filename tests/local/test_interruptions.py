@@ -19,7 +19,7 @@ from PIL import Image
 
 from labelwright.cli import exit_codes as failures
 from labelwright.local import processes, streams
-from labelwright.local.servers import NotStarted, _start
+from labelwright.local.servers import NotStarted, _begin
 
 PRINTING = [
     ["--help"],
@@ -194,11 +194,13 @@ def test_a_server_that_fails_to_start_is_reported_by_its_error(tmp_path):
     log.write_text("ValueError: of another start\n")
     code = "import sys; print('some line'); raise OSError('database is broken')"
     with pytest.raises(NotStarted) as raised:
-        _start("the server", [sys.executable, "-c", code], lambda: None, log, {}, 60, keep=False)
+        _begin("the server", [sys.executable, "-c", code], lambda: None, log, {}, 60, keep=False).wait()
     assert "code 1 while it started: OSError: database is broken (all of it: " in str(raised.value)
     assert "\n" not in str(raised.value)
     with pytest.raises(NotStarted, match="it said nothing"):
-        _start("the server", [sys.executable, "-c", "raise SystemExit(3)"], lambda: None, log, {}, 60, keep=False)
+        _begin(
+            "the server", [sys.executable, "-c", "raise SystemExit(3)"], lambda: None, log, {}, 60, keep=False
+        ).wait()
 
 
 def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
@@ -208,7 +210,7 @@ def test_a_server_whose_start_is_interrupted_is_stopped(tmp_path):
     before = set(processes.below(os.getpid()))
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
     with pytest.raises(KeyboardInterrupt):
-        _start("the server", command, interrupt, tmp_path / "log", {}, 60, keep=True)
+        _begin("the server", command, interrupt, tmp_path / "log", {}, 60, keep=True).wait()
     assert set(processes.below(os.getpid())) == before
 
 
@@ -420,6 +422,6 @@ def test_notes_that_cannot_be_written_are_dropped(monkeypatch):
 
 def test_a_file_for_people_is_written_whole_or_not_at_all(folder):
     process = start(folder, "deploy", "--write", "prefect.yaml", preexec_fn=no_room)
-    assert end_of(process, folder) == (2, "labelwright: prefect.yaml cannot be written: File too large\n")
+    assert end_of(process, folder) == (2, "labelwright: prefect.yaml cannot be written: File too large [LW1004]\n")
     assert not (folder / "prefect.yaml").exists()
     assert end_of(start(folder, "deploy", "--write", "prefect.yaml"), folder) == (0, "")

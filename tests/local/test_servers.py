@@ -33,7 +33,7 @@ def home(tmp_path, monkeypatch) -> Iterator:
     "message", ["database or disk is full", "attempt to write a readonly database", "disk I/O error"]
 )
 def test_a_full_or_read_only_disk_names_the_service_database(home, monkeypatch, message):
-    def create_app(_config):
+    def create_app(_config, _mounts):
         raise OperationalError("PRAGMA journal_mode=WAL", {}, sqlite3.OperationalError(message))
 
     monkeypatch.setattr(run, "create_app", create_app)

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from tests.cli.schemas import output_in_schema
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -27,7 +29,7 @@ def test_a_plain_install_runs_the_demo_and_repeats_it(tmp_path):
     run(python, "-m", "pip", "check", env=environment)
     shutil.rmtree(source)
     program, folder = tmp_path / "venv" / "bin" / "labelwright", tmp_path / "demo"
-    first = json.loads(run(program, "demo", "--folder", folder, "--json", env=environment, cwd=tmp_path))
+    first = output_in_schema("demo", run(program, "demo", "--folder", folder, "--json", env=environment, cwd=tmp_path))
     second = json.loads(run(program, "demo", "--folder", folder, "--json", env=environment, cwd=tmp_path))
     assert first["state"] == second["state"] == "exported"
     assert [dataset["version"] for dataset in second["datasets"]] == ["1", "1"]

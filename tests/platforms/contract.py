@@ -24,6 +24,8 @@ import pytest
 from PIL import Image as Pillow
 
 from labelwright.datasets import Reason, Spool, StockedImage, check_delivery
+from labelwright.datasets.delivery import REASONS
+from labelwright.datasets.validation import NotReady
 from labelwright.domain import Annotation, Box, Image, ImageState, Label, LabeledImage, LabelSchema, Polygon, Size
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
@@ -83,6 +85,8 @@ class Harness(Protocol):
     """An id that no campaign and no image has."""
     labels_keep_order: bool = True
     """Whether labels come back in the order in which images were sent."""
+    unfinished: Sequence[ImageState] = ()
+    """States, apart from NOT_LABELED, that images which no delivery takes can be put into."""
     keeps_done_when_reopened: bool = True
     """Whether images of a reopened campaign still count as done."""
 
@@ -115,6 +119,13 @@ class Harness(Protocol):
 
         Raises AccessDenied when the access is not valid. The access is None on platforms that give none.
         """
+
+    def predicted(self, campaign: RemoteCampaign) -> Mapping[str, Sequence[Annotation]] | None:
+        """The predictions that the server has, by image id; None where the tests cannot see them."""
+        return None
+
+    def put_into(self, campaign: RemoteCampaign, image: str, state: ImageState) -> None:
+        """Brings an image (by id) into one of the states in `unfinished`."""
 
 
 @dataclass
@@ -186,7 +197,7 @@ def fill(harness: Harness, platform: Any, campaign: str, count: int = 3) -> list
     return [replace(by_name[name], width=40, height=30) for name in NAMES[:count]]
 
 
-def wait_for_batch(platform: Any, campaign: str, number: int, seconds: float = 30) -> RemoteBatch:
+def wait_for_batch(platform: Any, campaign: str, number: int, seconds: float = 240) -> RemoteBatch:
     deadline = time.monotonic() + seconds
     while (batch := platform.read_batch(campaign, number)).state is SetState.FINISHING:
         assert time.monotonic() < deadline, "the batch is never taken in"
@@ -357,6 +368,7 @@ class PlatformContract(ContractSuite):
                 expected_done=remote.done,
                 earlier_done=before.done,
                 labeling_open=remote.state is RemoteState.ACTIVE,
+                unlabeled=unlabeled_of(job),
             )
             assert (delivery.delivered, len(delivery.listed)) == (labeled, len(stock) - labeled)
             assert {image.reason for image in delivery.listed} <= {Reason.NOT_LABELED}
@@ -364,6 +376,34 @@ class PlatformContract(ContractSuite):
             names = [image.name for batch in taken.batches() for image in batch.images]
             assert sorted([*names, *delivery.names]) == sorted(image.name for image in stock)
             assert delivery.empty == (1 if labeled > 1 else 0), "looked, nothing here"
+
+    def test_images_in_every_state_are_delivered_or_listed_with_it(self, harness: Harness, tmp_path: Path) -> None:
+        for state in harness.unfinished:
+            job = make_job(harness, done=1)
+            stock = [
+                StockedImage(position, name, Size(width, height), "0" * 64, remote_id=id)
+                for position, (id, (name, width, height)) in enumerate(job.properties.items(), 1)
+            ]
+            harness.put_into(job.campaign, job.images[1], state)
+            spool = Spool(tmp_path / state.name)
+            spool_labels(spool, job)
+            done, labels = job.platform.read_campaign(job.campaign.id).done, spool.delivered(stock)
+            with pytest.raises(NotReady, match=f"1 of 3 images are ready; the other 2: .*1 {REASONS[state].value}"):
+                check_delivery(labels, harness.labels, expected_done=done, unlabeled=unlabeled_of(job))
+            delivery = check_delivery(
+                labels, harness.labels, accept_partial=True, expected_done=done, unlabeled=unlabeled_of(job)
+            )
+            assert delivery.delivered + len(delivery.listed) == len(stock)
+            assert [image.reason for image in delivery.listed] == [REASONS[state], Reason.NOT_LABELED]
+            assert not delivery.complete
+
+
+def unlabeled_of(job: Job) -> dict[str, tuple[ImageState, str]]:
+    """What the platform says of images that are not labeled, under the names of the manifest."""
+    if not isinstance(job.platform, ListsUnlabeledImages):
+        return {}
+    unlabeled = job.platform.list_unlabeled_images(job.campaign.id)
+    return {job.properties[image.id][0]: (image.state, image.detail) for image in unlabeled}
 
 
 class ImageSetContract(ContractSuite):
@@ -495,9 +535,16 @@ class TakesPredictionsContract(ContractSuite):
         predicted = LabeledImage(name, Size(width, height), (harness.annotations[0],), job.images[0])
         for _ in range(2):
             job.platform.put_predictions(job.campaign.id, [predicted])
+            assert harness.predicted(job.campaign) in (None, {job.images[0]: (harness.annotations[0],)})
         job.platform.activate_campaign(job.campaign.id)
         assert all_labels(job.platform, job.campaign.id) == []
         assert job.platform.read_campaign(job.campaign.id).done == 0
+
+    def test_predictions_of_an_image_that_is_not_there_are_refused(self, harness: Harness) -> None:
+        job = make_job(harness)
+        lost = LabeledImage("lost.png", Size(40, 30), (harness.annotations[0],), harness.missing_id)
+        with pytest.raises(PlatformRefused):
+            job.platform.put_predictions(job.campaign.id, [lost])
 
 
 class ShowsCampaignsContract(ContractSuite):
@@ -567,7 +614,7 @@ class ListsUnlabeledImagesContract(ContractSuite):
             assert [image.id for image in unlabeled] == [job.images[2]]
             assert labeled == set(job.images[:2])
             assert [image.state for image in unlabeled] == [ImageState.NOT_LABELED]
-            assert {image.name for image in unlabeled} <= set(NAMES)
+            assert {image.name for image in unlabeled} <= {*NAMES, ""}
 
     def test_a_completed_campaign_has_no_unlabeled_images(self, harness: Harness) -> None:
         job = make_job(harness, done=3)

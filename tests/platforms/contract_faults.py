@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import pytest
 
+from labelwright.domain import LabeledImage, Size
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.protocol import (
     CampaignOrder,
@@ -29,6 +30,7 @@ from labelwright.platforms.protocol import (
     RotatesLabelerKeys,
     SetState,
     TakesImages,
+    TakesPredictions,
     protocols_of,
 )
 
@@ -144,6 +146,24 @@ def _rotated(harness: Harness, job: Job, access: Any) -> None:
     assert _state(harness, job) == (RemoteState.ACTIVE, 1, 3)
 
 
+def _predict(platform: Any, prepared: tuple[Harness, Job]) -> None:
+    harness, job = prepared
+    platform.put_predictions(
+        job.campaign.id,
+        [
+            LabeledImage(job.properties[image][0], Size(*job.properties[image][1:]), (harness.annotations[0],), image)
+            for image in job.images
+        ],
+    )
+
+
+def _predicted_once(harness: Harness, prepared: tuple[Harness, Job], _: Any) -> None:
+    _, job = prepared
+    expected = dict.fromkeys(job.images, (harness.annotations[0],))
+    assert harness.predicted(job.campaign) in (None, expected)
+    assert _state(harness, job) == (RemoteState.CREATED, 0, 3)
+
+
 def _title_of_a_set(harness: Harness) -> str:
     platform: Any = harness.platform()
     title = unique("set")
@@ -241,6 +261,14 @@ CASES = [
         protocol=ReopensCampaigns,
     ),
     Case(
+        "put_predictions",
+        lambda harness: (harness, make_job(harness)),
+        _predict,
+        _predicted_once,
+        changes=True,
+        protocol=TakesPredictions,
+    ),
+    Case(
         "rotate_labeler_key",
         _campaign(active=True, new_labeler=True),
         lambda platform, job: platform.rotate_labeler_key(job.access.email),
@@ -311,7 +339,7 @@ CASES = [
 ]
 
 
-def again(call: Callable[[], Any], seconds: float = 60) -> Any:
+def again(call: Callable[[], Any], seconds: float = 240) -> Any:
     """Repeats a call until it succeeds, as the retry policy of tasks does."""
     deadline = time.monotonic() + seconds
     while True:

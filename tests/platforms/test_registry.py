@@ -25,6 +25,8 @@ from labelwright.platforms.protocol import (
     FindsDeletedImages,
     FinishesCampaigns,
     KeepsImageSets,
+    KeepsNotes,
+    KeepsSnapshots,
     ListsLabels,
     ListsUnlabeledImages,
     OpensWebhooks,
@@ -40,6 +42,7 @@ from labelwright.platforms.protocol import (
     ShowsCampaigns,
     TakesImages,
     TakesPredictions,
+    TellsImageLimits,
     TellsReviews,
     WithdrawsImages,
     protocols_of,
@@ -61,14 +64,17 @@ ABILITIES: dict[type, str] = {
     WithdrawsImages: "images can be taken out before labelers begin",
     RecallsImages: "single images come back after the end",
     TellsReviews: "results of the customer's review",
-    OpensWebhooks: "signed webhooks",
+    OpensWebhooks: "webhooks with a signature or a secret",
     ShowsCampaigns: "a web page per campaign",
     FinishesCampaigns: "campaigns can be closed",
+    KeepsSnapshots: "a snapshot of the labels, with its checksum in the receipt",
     ReopensCampaigns: "completed campaigns can be reopened",
     ReopensImages: "single images can be reopened",
     RotatesLabelerKeys: "labeler keys can be replaced",
     RecoversAccess: "a lost labeler key can be recovered",
+    KeepsNotes: "notes of labelers, with answers",
     ServesImages: "image URLs for datasets",
+    TellsImageLimits: "its server tells which images it takes",
 }
 LABELS: dict[str, str] = {
     "polygons": "labelers see: polygons",
@@ -85,7 +91,14 @@ LABELS: dict[str, str] = {
     "instructions": "labelers see: instructions",
 }
 """The README's words for the fields of LabelSupport."""
-TITLES = {"campaign_api": "embedded", "remo": "Remo", "cvat": "CVAT", "scale": "Scale AI", "geti": "Geti"}
+TITLES = {
+    "campaign_api": "embedded",
+    "remo": "Remo",
+    "cvat": "CVAT",
+    "scale": "Scale AI",
+    "geti": "Geti",
+    "label_studio": "Label Studio",
+}
 CONNECTION = Connection("http://localhost:8080/api/v1", "KEY-CANARY", Secret("CANARY"))
 
 

@@ -51,6 +51,14 @@ def test_every_flow_holds_a_lease_that_shows_it_is_alive():
         assert lease.search(code), deployment["name"]
 
 
-def test_two_sweeps_never_run_at_once():
+def test_sweeps_of_a_night_without_a_worker_do_not_all_start_and_a_dead_one_leaves_room():
     sweep = next(deployment for deployment in DEPLOYMENTS if deployment["name"] == "sweep-campaigns")
-    assert sweep["concurrency_limit"] == {"limit": 1, "collision_strategy": "CANCEL_NEW"}
+    expected = {"limit": 4, "grace_period_seconds": 60, "collision_strategy": "CANCEL_NEW"}
+    assert sweep["concurrency_limit"] == expected
+
+
+def test_a_deployment_whose_runs_wait_has_a_work_queue_of_its_own():
+    """Its limit keeps runs that have to wait from being offered to workers again and again."""
+    for deployment in DEPLOYMENTS:
+        waits = deployment.get("concurrency_limit", {}).get("collision_strategy") == "ENQUEUE"
+        assert deployment["work_pool"]["work_queue_name"] == (deployment["name"] if waits else "default")

@@ -71,3 +71,9 @@ def test_an_invalid_event_is_rejected(answering):
     answering.status = 204
     with pytest.raises(EventsRejected):
         send_to_prefect([event(resource={"prefect.resource.name": "river"})])
+
+
+def test_without_an_api_an_event_is_not_sent():
+    """Prefect's client refuses with a ValueError when no server is configured and it may not start one."""
+    with pytest.raises(EventsNotSent):
+        send_to_prefect([event()])

@@ -45,6 +45,7 @@ CONNECTIONS = {
     "scale": (PLAIN, PLAIN + "s"),
     "geti": (USER, PASSWORD),
     "geti token": ("", PLAIN),
+    "label_studio": (f"{PLAIN}.{PLAIN}.x", ""),
 }
 
 
@@ -171,6 +172,8 @@ def logs_in_then(status: int) -> Callable[[Received, socket.socket], None]:
         path, js = request.path.partition("?")[0], "Content-Type: application/json"
         if path in ("/api/auth/login", "/api/rest-auth/login/"):
             connection.sendall(response(200, json.dumps({"key": TOKEN}).encode(), js))
+        elif path == "/api/token/refresh":
+            connection.sendall(response(200, json.dumps({"access": TOKEN}).encode(), js))
         elif path == "/api/version":
             body = json.dumps({"app": "remo", "version": "0.6.1"}).encode()
             cookies = f"Set-Cookie: csrftoken={TOKEN}csrf; Path=/", f"Set-Cookie: sessionid={TOKEN}session; Path=/"
@@ -188,7 +191,7 @@ def logs_in_then(status: int) -> Callable[[Received, socket.socket], None]:
 
 
 @pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("kind", ["cvat", "remo", "geti"])
+@pytest.mark.parametrize("kind", ["cvat", "remo", "geti", "label_studio"])
 def test_echoed_session_tokens_are_masked(kind: str, status: int, watch: Watch) -> None:
     with fault_server(logs_in_then(status)) as server:
         for work in works_of(adapter(kind, server.url)):

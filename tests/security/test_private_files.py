@@ -114,7 +114,7 @@ def test_what_a_server_of_ours_writes_is_private_and_so_is_its_log(tmp_path, pri
         return "here" if (tmp_path / "made" / "file").exists() else None
 
     log = tmp_path / "logs" / "it.log"
-    server = local._start("it", command, ready, log, {}, 60, keep=False, private=private_one)
+    server = local._begin("it", command, ready, log, {}, 60, keep=False, private=private_one).wait()
     server.stop()
     modes_by_name = modes(tmp_path)
     assert (modes_by_name["logs"], modes_by_name["logs/it.log"]) == ("700", "600")
@@ -123,9 +123,9 @@ def test_what_a_server_of_ours_writes_is_private_and_so_is_its_log(tmp_path, pri
 
 def test_prefects_home_is_closed_before_its_server_starts(tmp_path, monkeypatch):
     started = []
-    monkeypatch.setattr(local, "_start", lambda *arguments, **options: started.append((arguments, options)))
+    monkeypatch.setattr(local, "_begin", lambda *arguments, **options: started.append((arguments, options)))
     (tmp_path / "prefect").mkdir(mode=0o755)
     (tmp_path / "prefect" / "prefect.db").touch(mode=0o644)
-    local.start_prefect(tmp_path)
+    local.begin_prefect(tmp_path)
     assert modes(tmp_path) == {".": "700", "prefect": "700", "prefect/prefect.db": "600"}
     assert started[0][1].get("private", True)

@@ -56,7 +56,7 @@ class Service(Caller):
         return self.sealed(image_set)
 
     def sealed(self, image_set: int) -> dict[str, Any]:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while time.monotonic() < deadline:
             image_set_now = self.get(f"/image_sets/{image_set}")
             if image_set_now["status"] == "finished":

@@ -28,11 +28,18 @@ FOR_LABELERS = {
     ("GET", "/api/v1/images/{image}"),
     ("GET", "/api/v1/campaigns/{campaign}/images"),
     ("PUT", "/api/v1/campaigns/{campaign}/objects"),
+    ("GET", "/api/v1/campaigns/{campaign}/notes"),
     # For the labeling page; tests/service/api/test_labeling.py tries them on another's campaign.
     ("GET", LABELING),
     ("GET", LABELING + "/{campaign}"),
+    ("GET", LABELING + "/{campaign}/images"),
     ("GET", LABELING + "/{campaign}/images/{image}"),
     ("GET", LABELING + "/{campaign}/images/{image}/picture"),
+    ("GET", LABELING + "/{campaign}/images/{image}/overview"),
+    ("GET", LABELING + "/{campaign}/images/{image}/thumbnail"),
+    ("GET", LABELING + "/{campaign}/images/{image}/tiles/{level}/{column}/{row}"),
+    ("PUT", LABELING + "/{campaign}/images/{image}/skip"),
+    ("POST", LABELING + "/{campaign}/images/{image}/notes"),
     ("PUT", LABELING + "/{campaign}/images/{image}"),
     ("PUT", LABELING + "/{campaign}/images"),
 }
@@ -59,7 +66,7 @@ def call(service, headers, method, path, number):
 
 def test_every_route_but_health_needs_a_key(service):
     routes = all_routes(service)
-    assert len(routes) == 26
+    assert len(routes) == 36
     for method, path in routes - OPEN:
         for headers in ({}, {"Authentication-Key": "admin-key"}):
             response = call(service, headers, method, path, 1)
@@ -80,7 +87,7 @@ def test_a_wrong_secret_and_an_unknown_key_get_the_same_answer(service):
     assert len({response.text for response in answers}) == 1
 
 
-def test_a_labeler_may_do_three_things_and_only_to_the_own_campaign(service):
+def test_a_labeler_may_do_few_things_and_only_to_the_own_campaign(service):
     mine, my_images, labeler = service.campaign()
     other, other_images, _ = service.campaign()
     for method, path in all_routes(service) - OPEN:
@@ -94,6 +101,15 @@ def test_a_labeler_may_do_three_things_and_only_to_the_own_campaign(service):
     assert labeler.ok("PUT", f"/campaigns/{number}/objects", [{"image_id": my_images[0], "objects": []}]) == "ok"
 
     # Another's reads exactly like none.
+    bodies = {"skip": {"reason": "blurred"}, "notes": {"text": "blurred"}, "images": {"images": []}}
+    for method, path in FOR_LABELERS:
+        if not path.startswith(f"{LABELING}/") and not path.endswith("/notes"):
+            continue
+        values = {"campaign": other["campaign_id"], "image": other_images[0], "level": 0, "column": 0, "row": 0}
+        body = None if method == "GET" else bodies.get(path.rpartition("/")[2], {"objects": []})
+        headers = labeler.headers | {"If-Match": '"none"'}
+        response = requests.request(method, service.url + path.format(**values), json=body, headers=headers)
+        assert response.status_code == 404, (method, path, response.text)
     for path, theirs in (
         ("/campaigns/{}/images", other["campaign_id"]),
         ("/images/{}", other_images[0]),

@@ -112,8 +112,8 @@ def test_checking_ends_between_two_objects_when_the_client_is_gone(monkeypatch):
         pass
 
     checked = []
-    monkeypatch.setattr(objects, "object_faults", lambda *_: checked.append(1) or [])
-    row = type("Row", (), {"status": "active", "labels": None, "label_schema": None})
+    monkeypatch.setattr(objects, "object_faults", lambda *_, **_options: checked.append(1) or [])
+    row = type("Row", (), {"id": 1, "status": "active", "labels": None, "label_schema": None})
     monkeypatch.setattr(objects, "find_campaign", lambda *_: row)
     monkeypatch.setattr(objects, "_sizes", lambda *_: {1: None})
 
@@ -288,14 +288,14 @@ def test_an_exclusively_locked_database_is_503_for_readers_too(serve, tmp_path, 
 _KILLED = """
 import os, sys
 from pathlib import Path
-from labelwright.service import ServiceConfig, sealing
+from labelwright.service import ServiceConfig, image_checks
 from labelwright.service.run import serve
-real = sealing.inspect_image
+real = image_checks.inspect_image
 def look(path, *more):
     if b"deadly" in path.read_bytes():
         os._exit(9)
     return real(path, *more)
-sealing.inspect_image = look
+image_checks.inspect_image = look
 config = ServiceConfig(Path(sys.argv[1]), admin_key=sys.argv[2], admin_secret=sys.argv[3])
 serve(config, lambda url: print(url, flush=True))
 """
@@ -319,7 +319,11 @@ def test_an_image_that_kills_the_process_is_left_out_with_a_reason(serve, make, 
                 caller("PUT", where, {"new_status": "finished"})
                 while (image_set_now := caller.get(where))["status"] != "finished":
                     time.sleep(0.05)
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError):
+            except (
+                requests.ConnectionError,
+                requests.exceptions.ChunkedEncodingError,
+                requests.exceptions.MissingSchema,  # it died before it told its address
+            ):
                 assert process.wait(GUARD) == 9
                 deaths += 1
                 continue

@@ -217,11 +217,11 @@ def test_sealing_goes_on_from_between_any_two_steps(serve, account, make, monkey
     monkeypatch.setattr("labelwright.service.sealing.RETRY_SECONDS", 0.05)
     broken, real_enter, real_delete = [], AzureStore.enter, AzureStore.delete_dropbox
 
-    def enter(self, connection, copy):
+    def enter(self, connection, copies):
         if step == "copied" and len(broken) < 2:
-            broken.append(copy.name)
+            broken.append([copy.name for copy in copies])
             raise OSError("killed here")
-        real_enter(self, connection, copy)
+        real_enter(self, connection, copies)
 
     def delete(self, name):
         real_delete(self, name)
@@ -250,10 +250,10 @@ def test_a_dropbox_that_vanished_is_not_taken_for_an_empty_one(serve, account, m
 
 
 def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, make, monkeypatch):
-    from labelwright.service import sealing
+    from labelwright.service import image_checks, sealing
 
     monkeypatch.setattr(sealing, "RETRY_SECONDS", 0.05)
-    real, changed, dropboxes = sealing.inspect_image, [], []
+    real, changed, dropboxes = image_checks.inspect_image, [], []
 
     def look(*arguments):
         result = real(*arguments)
@@ -263,7 +263,7 @@ def test_a_file_that_changes_while_it_is_sealed_is_judged_anew(serve, account, m
             blob.upload_blob(make.picture(77, 7), overwrite=True)
         return result
 
-    monkeypatch.setattr(sealing, "inspect_image", look)
+    monkeypatch.setattr(image_checks, "inspect_image", look)
     with serve() as service:
         image_set = service.image_set()
         dropboxes.append(image_set["blobstorage_path"])

@@ -199,7 +199,7 @@ def test_writers_of_two_processes_go_one_after_the_other(postgres, tmp_path):
         assert not entered.wait(0.5)
         with second.read() as connection:
             assert connection.execute(select(images.c.id)).all() == [], "readers do not wait"
-    assert entered.wait(10)
+    assert entered.wait(120)
     other.join()
     first.close()
     second.close()

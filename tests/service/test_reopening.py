@@ -78,7 +78,9 @@ def test_a_repeated_request_does_not_take_back_a_correction(service, make):
 def test_unknown_images_are_named_and_none_is_reopened(service, make):
     path, ids, labeler = labeled(service, make)
     response = service("POST", f"{path}/images/reopen", [{"image_id": ids[0]}, {"image_id": 888_888}])
-    assert (response.status_code, response.json()["error"]["details"]) == (422, {"unknown": [888_888]})
+    details = response.json()["error"]["details"]
+    assert (response.status_code, details["unknown"], details["count"]) == (422, [888_888], 1)
+    assert details["places"][0].endswith("].image_id")
     assert service.get(path)["progress"]["done"] == 4
     assert labeler("POST", f"{path}/images/reopen", [{"image_id": ids[0]}]).status_code == 403
     assert service("POST", "/campaigns/999999/images/reopen", [{"image_id": ids[0]}]).status_code == 404

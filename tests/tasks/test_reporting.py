@@ -55,3 +55,14 @@ def test_a_long_wait_is_announced_once_with_its_limit():
     finally:
         unlisten(heard.append)
     assert heard == ["waiting until cvat has processed a batch of river, for at most 6 h"]
+
+
+def test_a_long_wait_sleeps_a_tenth_of_its_length(monkeypatch):
+    now, slept = [100.0], []
+    monkeypatch.setattr("labelwright.tasks.reporting.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("labelwright.tasks.reporting.time.sleep", slept.append)
+    wait = LongWait("the images are processed", 60)
+    for moment in (100.0, 110.0, 400.0):
+        now[0] = moment
+        wait.sleep(at_least=0.05)
+    assert slept == [0.05, 1.0, 15.0]

@@ -13,7 +13,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +28,17 @@ from labelwright.campaigns.labeler_keys import LabelerKeys
 from labelwright.campaigns.spec import load_spec
 from labelwright.cli.main import app
 from labelwright.datasets import NotDelivered, SpoolDamaged
-from labelwright.domain import Annotation, Box, ImageState, Reject, State
+from labelwright.domain import Annotation, Box, ImageState, LabeledImage, Reject, Size, State
 from labelwright.flows.launch_campaign import launch_campaign
 from labelwright.flows.sweep_campaigns import sweep_campaigns
+from labelwright.ingest import SourceError
+from labelwright.ledger import LedgerError
 from labelwright.platforms import AccessDenied, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.campaign_api.adapter import CampaignApi
-from labelwright.platforms.protocol import RemoteImage, Secret
+from labelwright.platforms.http.logins import forget_logins
+from labelwright.platforms.label_studio.annotations import to_result
+from labelwright.platforms.label_studio.label_config import label_config, read_config
+from labelwright.platforms.protocol import LabelsPage, RemoteImage, Secret
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.security.private_files import private_folder
 from labelwright.service import ServiceConfig
@@ -46,6 +51,8 @@ from labelwright.tasks.context import the_ledger
 from labelwright.tasks.leases import campaign_lock
 from tests.platforms.cvat.fake_server.server import FakeCvat
 from tests.platforms.cvat.harness import label_images
+from tests.platforms.label_studio.fake_server.server import FakeLabelStudio
+from tests.platforms.label_studio.harness import call, submit
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
 
 from .without_prefect import run_as_functions
@@ -59,6 +66,8 @@ class Walk:
     """A campaign of three images, the person who runs it, and its labelers."""
 
     cvat: FakeCvat
+    studio: FakeLabelStudio
+    undo: Callable[[], None]
 
     def __init__(self, folder: Path, platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
         self.folder, self.platform, self.monkeypatch = folder, platform, monkeypatch
@@ -145,6 +154,17 @@ class Walk:
         images = [entry.remote_id or "" for entry in the_ledger().manifests.entries("river")]
         boat = Annotation("boat", Box(1, 1, 9, 8))
         label_images(self.cvat, int(self.record.remote_id), {image: [boat] for image in images})
+
+    # Label Studio
+
+    def in_label_studio(self, method: str, path: str, payload: Any = None) -> None:
+        call(self.studio, method, path, payload)
+
+    def label_in_label_studio(self) -> None:
+        schema = load_spec(self.file).schema_of_labels()
+        boat = to_result([Annotation("boat", Box(1, 1, 9, 8))], Size(40, 30), read_config(label_config(schema)))
+        for entry in the_ledger().manifests.entries("river"):
+            submit(self.studio, entry.remote_id or "", boat)
 
     # The shelf
 
@@ -349,6 +369,30 @@ def label_renamed_in_cvat(walk: Walk) -> None:
     walk.sweep()
 
 
+def project_deleted_in_label_studio(walk: Walk) -> None:
+    walk.launch()
+    walk.in_label_studio("DELETE", f"/api/projects/{walk.record.remote_id}/")
+    walk.sweep()
+
+
+def labeled_in_label_studio_and_swept(walk: Walk) -> None:
+    walk.label_in_label_studio()
+    walk.sweep()
+
+
+def rename_label_in_label_studio(walk: Walk, old: str = "ship", new: str = "boat") -> None:
+    path = f"/api/projects/{walk.record.remote_id}/"
+    config = call(walk.studio, "GET", path)["label_config"]
+    walk.in_label_studio("PATCH", path, {"label_config": config.replace(f'"{old}"', f'"{new}"')})
+
+
+def label_renamed_in_label_studio(walk: Walk) -> None:
+    walk.launch()
+    walk.label_in_label_studio()
+    rename_label_in_label_studio(walk, "boat", "ship")
+    walk.sweep()
+
+
 def other_sizes(walk: Walk) -> None:
     def list_turned(self: Shelf, campaign: str) -> Iterator[RemoteImage]:
         for id, (_, sent) in self._kept(campaign).images.items():
@@ -381,8 +425,46 @@ def launch_breaks_off_again_and_again(walk: Walk) -> None:
         walk.sweep()
 
 
+def changed_labels(walk: Walk, change: Callable[[LabeledImage], LabeledImage], *, more: bool = False) -> None:
+    """The shelf says something else of its first image, or says it of one more, when the labels are read."""
+    read_labels = Shelf.read_labels
+
+    def read(self: Shelf, campaign: str, cursor: str | None = None) -> LabelsPage:
+        page = read_labels(self, campaign, cursor)
+        images = (*page.images, change(page.images[0])) if more else (change(page.images[0]), *page.images[1:])
+        return replace(page, images=images)
+
+    walk.monkeypatch.setattr(Shelf, "read_labels", read)
+    walk.undo = lambda: walk.monkeypatch.setattr(Shelf, "read_labels", read_labels)
+
+
+def labels_say(change: Callable[[LabeledImage], LabeledImage], *, more: bool = False) -> Callable[[Walk], None]:
+    def happens(walk: Walk) -> None:
+        walk.launch()
+        changed_labels(walk, change, more=more)
+        labeled_on_shelf_and_swept(walk)
+
+    return happens
+
+
+def turned(image: LabeledImage) -> LabeledImage:
+    return replace(image, size=Size(30, 40))
+
+
+def rejected(image: LabeledImage) -> LabeledImage:
+    return replace(image, state=ImageState.REJECTED)
+
+
+def foreign(image: LabeledImage) -> LabeledImage:
+    return replace(image, name="foreign.png", remote_id="i99")
+
+
+def put_right(walk: Walk) -> None:
+    walk.undo()
+
+
 FAILED = "labelwright failed 'river'"
-SERVICE, SHELF, CVAT = "campaign_api", "shelf", "cvat"
+SERVICE, SHELF, CVAT, STUDIO = "campaign_api", "shelf", "cvat", "label_studio"
 WAYS = [
     Way("forbidden geometry", SERVICE, forbidden_geometry, (CHANGE, RESUME), State.EXPORTED),
     Way(
@@ -402,6 +484,13 @@ WAYS = [
         State.EXPORTED,
         ends=labeled_and_swept,
     ),
+    Way("completed by hand, delivered as it is", SERVICE, completed_by_hand, (DELIVER,), State.EXPORTED),
+    Way("completed by hand, cancelled", SERVICE, completed_by_hand, (CANCEL,), State.CANCELLED),
+    Way("image of another size, left out", SHELF, labels_say(turned), (DELIVER,), State.EXPORTED),
+    Way("image of another size, put right", SHELF, labels_say(turned), (RESUME,), State.EXPORTED, put_right),
+    Way("labels rejected, left out", SHELF, labels_say(rejected), (DELIVER,), State.EXPORTED),
+    Way("labels rejected, corrected", SHELF, labels_say(rejected), (RESUME,), State.EXPORTED, put_right),
+    Way("labels of a foreign image", SHELF, labels_say(foreign, more=True), (RESUME,), State.EXPORTED, put_right),
     Way("ledger lost", SERVICE, ledger_lost, (ADOPT,), State.EXPORTED, ends=labeled_and_swept),
     Way(
         "image added on the platform",
@@ -463,6 +552,23 @@ WAYS = [
     Way("ledger lost, in CVAT", CVAT, ledger_lost, (ADOPT,), State.EXPORTED, ends=labeled_in_cvat_and_swept),
     Way("task deleted in CVAT", CVAT, task_deleted_in_cvat, (RESUME,), State.EXPORTED, ends=labeled_in_cvat_and_swept),
     Way("label renamed in CVAT", CVAT, label_renamed_in_cvat, (RESUME,), State.EXPORTED, rename_label_in_cvat),
+    Way("project deleted in Label Studio", STUDIO, project_deleted_in_label_studio, (CANCEL,), State.CANCELLED),
+    Way(
+        "ledger lost, in Label Studio",
+        STUDIO,
+        ledger_lost,
+        (ADOPT,),
+        State.EXPORTED,
+        ends=labeled_in_label_studio_and_swept,
+    ),
+    Way(
+        "label renamed in Label Studio",
+        STUDIO,
+        label_renamed_in_label_studio,
+        (RESUME,),
+        State.EXPORTED,
+        rename_label_in_label_studio,
+    ),
     Way("other sizes", SHELF, other_sizes, (CANCEL,), State.CANCELLED),
     Way("foreign images", SHELF, foreign_images, (RESUME,), State.ACTIVE, remove_foreign),
     Way("restarts used up", SHELF, launch_breaks_off_again_and_again, (RESUME,), State.ACTIVE),
@@ -481,7 +587,7 @@ PLACES = {
 
 @pytest.fixture
 def walk_on(tmp_path, monkeypatch) -> Iterator[Callable[[str], Walk]]:
-    """Starts a walk on the embedded service, on a shelf, or on the stand-in for CVAT."""
+    """Starts a walk on the embedded service, on a shelf, or on the stand-in for CVAT or Label Studio."""
     run_as_functions(monkeypatch)
     monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
     STORES[f"memory:{tmp_path}"] = Store()
@@ -499,6 +605,10 @@ def walk_on(tmp_path, monkeypatch) -> Iterator[Callable[[str], Walk]]:
                 walk.cvat = servers.enter_context(FakeCvat("requests"))
                 connection = {"URL": walk.cvat.url, "KEY": "requester", "SECRET": "requester-password"}
                 walk.write(labeler="labeler1@example.com", options={"organization": "acme"})
+            elif platform == STUDIO:
+                forget_logins()
+                walk.studio = servers.enter_context(FakeLabelStudio())
+                connection = {"URL": walk.studio.url, "KEY": walk.studio.pat}
             for name, value in connection.items():
                 walk.set(f"CONNECTIONS__{platform.upper()}__{name}", value)
             return walk
@@ -528,6 +638,8 @@ def test_the_command_that_a_reason_names_leads_on(walk_on, way):
         ContentMismatch("a.png has other bytes than were hashed"),
         UnsafeDataset("the dataset's folder is a link"),
         PlatformRefused("campaign_api", "finish", message="ask its operator"),
+        SourceError("The manifest 'list.csv' cannot be read at line 3. Correct that line."),
+        LedgerError("the ledger holds another outcome"),
     ],
     ids=lambda error: type(error).__name__,
 )

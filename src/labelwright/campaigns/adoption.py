@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from labelwright.domain import Reject, State
-from labelwright.domain.errors import CannotRun
+from labelwright.domain.commands import quoted
+from labelwright.domain.errors import AdoptionRefused
 from labelwright.ingest import InventoryItem, SourceFile, build_inventory
 from labelwright.ledger import CampaignRecord, Ledger, ManifestEntry, campaign_lease, open_ledger
 from labelwright.platforms.protocol import (
@@ -25,9 +26,11 @@ from labelwright.settings import settings
 
 from .changes import may_be_replaced
 from .connections import Connections
-from .image_source import limits_of, open_source, stamp_of
+from .image_source import entry_of, limits_of, open_source, stamp_of
+from .kept_keys import KeptKeys
 from .label_agreement import added_labels, missing_labels
-from .labeler_keys import LabelerKeys
+from .platform_access import connection_named
+from .shared_paths import refuse_unshared
 from .spec import CampaignSpec
 
 STEP = "adopt"
@@ -47,7 +50,7 @@ class Adopted:
     added_labels: tuple[str, ...]
     """Labels of the platform that the file does not have."""
     key_missing: bool
-    """Whether the labeler's key is not on this machine, and the platform can make a new one."""
+    """Whether no key of the labeler is kept, and the platform can make a new one."""
 
 
 @dataclass(slots=True)
@@ -68,9 +71,12 @@ def adopt(title: str, spec: CampaignSpec, connections: Connections, count: Calla
     agree, CampaignBusy, PlatformError, SourceError, SettingsError.
     """
     if spec.title != title:
-        raise CannotRun(f"the file describes '{spec.title}', not '{title}': a campaign is found by its exact title")
+        raise AdoptionRefused(
+            f"the file describes '{spec.title}', not '{title}': a campaign is found by its exact title"
+        )
     spec, ledger = spec.with_paths_from(settings().home), open_ledger(settings().ledger_address())
-    with ledger.leases.held(campaign_lease(title), "somebody on the command line"):
+    refuse_unshared(spec, settings())
+    with ledger.leases.held(campaign_lease(title), "somebody on the command line"), connection_named(spec):
         record = ledger.campaigns.find(title)
         _refuse_recorded(ledger, record)
         platform = connections.platform_for(spec)
@@ -80,14 +86,14 @@ def adopt(title: str, spec: CampaignSpec, connections: Connections, count: Calla
         rejects += [Reject(name, _NOT_THERE) for name in left_out]
         kept = [entry for entry in entries if entry.image.name not in set(left_out)]
         _write(ledger, record, spec, on_platform, kept, rejects)
-        key = LabelerKeys(settings().home).find(spec.connection_name, spec.labeler)
+        has_key = KeptKeys(settings(), ledger, connections).is_kept(spec.connection_name, spec.labeler)
         return Adopted(
             ledger.campaigns.get(title).state,
             len(kept),
             on_platform.campaign.done,
             tuple(left_out),
             on_platform.added_labels,
-            key is None and isinstance(platform, RotatesLabelerKeys),
+            not has_key and isinstance(platform, RotatesLabelerKeys),
         )
 
 
@@ -97,9 +103,10 @@ def _refuse_recorded(ledger: Ledger, record: CampaignRecord | None) -> None:
         return
     if any(effect.done_at is None for effect in ledger.effects.of_step(record.title, STEP)):
         return  # an earlier attempt broke off
-    raise CannotRun(
-        f"'{record.title}' is in this ledger already ({record.state.value}): labelwright status '{record.title}'. To "
-        f"write its record anew: labelwright forget '{record.title}' --force, then adopt it"
+    raise AdoptionRefused(
+        f"'{record.title}' is in this ledger already ({record.state.value}): labelwright status "
+        f"{quoted(record.title)}. To "
+        f"write its record anew: labelwright forget {quoted(record.title)} --force, then adopt it"
     )
 
 
@@ -107,14 +114,16 @@ def _read_platform(platform: Platform, spec: CampaignSpec) -> _OnPlatform:
     title = spec.title
     campaign = platform.find_campaign(title)
     if campaign is None:
-        raise CannotRun(
+        raise AdoptionRefused(
             f"there is no campaign of exactly the title '{title}' on {spec.platform} (connection "
             f"'{spec.connection_name}'): check title and connection, or launch it"
         )
     labels = platform.list_labels(campaign.id) if isinstance(platform, ListsLabels) else campaign.labels
     missing = missing_labels(spec.schema_of_labels(), labels) if labels is not None else []
     if missing:
-        raise CannotRun(f"{spec.platform} does not have {'; '.join(missing)} in '{title}': correct the campaign file")
+        raise AdoptionRefused(
+            f"{spec.platform} does not have {'; '.join(missing)} in '{title}': correct the campaign file"
+        )
     added = added_labels(spec.schema_of_labels(), labels) if labels is not None and not labels.shared else []
     on_platform = _OnPlatform(campaign, added_labels=tuple(added))
     if isinstance(platform, KeepsImageSets):
@@ -130,7 +139,9 @@ def _read_image_set(platform: KeepsImageSets, on_platform: _OnPlatform, title: s
     image_set = platform.find_image_set(title)
     if image_set is None or image_set.state is not SetState.FINISHED:
         state = "missing" if image_set is None else image_set.state.value
-        raise CannotRun(f"the image set of '{title}' is {state} on the platform: launch the images under another title")
+        raise AdoptionRefused(
+            f"the image set of '{title}' is {state} on the platform: launch the images under another title"
+        )
     on_platform.image_set = image_set.id
     images = {image.name: image for image in platform.list_images(image_set.id)}
     if campaign.total < len(images) and campaign.total and isinstance(platform, FindsDeletedImages):
@@ -142,8 +153,8 @@ def _read_image_set(platform: KeepsImageSets, on_platform: _OnPlatform, title: s
             is_first, page = False, platform.read_labels(campaign.id, cursor)
             cursor = page.next
             for labeled in page.images:
-                size = labeled.size
-                images.setdefault(labeled.name, RemoteImage(labeled.remote_id, labeled.name, size.width, size.height))
+                width, height = (labeled.size.width, labeled.size.height) if labeled.size is not None else (0, 0)
+                images.setdefault(labeled.name, RemoteImage(labeled.remote_id, labeled.name, width, height))
     on_platform.images = images
 
 
@@ -161,7 +172,7 @@ def _check_images(
     rejects: list[Reject] = []
     for number, item in enumerate(build_inventory(source, limits_of(spec.images), known=note_stamp), 1):
         if isinstance(item, InventoryItem):
-            entries.append(ManifestEntry(item.image, item.location, stamp=stamps.pop(item.location, None)))
+            entries.append(entry_of(item, stamps.pop(item.location, None)))
         else:
             rejects.append(item)
         count(number)
@@ -178,13 +189,13 @@ def _pair(
     if missing or campaign.total > len(images):
         listed = f": {_listed(missing)}" if missing else ""
         number = max(len(missing), campaign.total - len(images))
-        raise CannotRun(
+        raise AdoptionRefused(
             f"{number} images of '{title}' on {spec.platform} are not among the images of the campaign file{listed}. "
             "Put the files there, or correct images in the file, then run this again"
         )
     differing = [entry.image.name for entry in entries if _differs(entry, images)]
     if differing:
-        raise CannotRun(
+        raise AdoptionRefused(
             f"{len(differing)} files are not the images that '{title}' has on {spec.platform}, where they have another "
             f"size: {_listed(differing)}. Put the original files back, then run this again"
         )

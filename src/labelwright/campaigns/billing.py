@@ -11,6 +11,8 @@ from labelwright.platforms.protocol import Bill, BillsTasks, Platform
 class TooManyTasks(PlatformRefused):
     """The campaign would be billed for more tasks than its limit. Nothing was sent."""
 
+    error_code = "LW4015"
+
 
 def bill_of(platform: Platform, images: int, most: int | None) -> Bill | None:
     """The bill of a campaign with this number of images; None where nothing is billed.

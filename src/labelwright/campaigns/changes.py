@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from labelwright.domain import State
+from labelwright.domain.commands import quoted
 from labelwright.ledger import CampaignRecord, Ledger, LedgerError
 from labelwright.platforms.protocol import KeepsImageSets, Platform
 
@@ -17,6 +18,8 @@ _MAKING = ("create image set", "create campaign")
 
 class CampaignChanged(LedgerError):
     """The title is in use by another campaign, or by a campaign that the file would change. Nothing was changed."""
+
+    error_code = "LW1203"
 
 
 def may_be_replaced(ledger: Ledger, record: CampaignRecord) -> bool:
@@ -52,8 +55,8 @@ def refuse_changes(record: CampaignRecord, spec: CampaignSpec) -> None:
     if state is State.CANCELLED:
         raise CampaignChanged(
             f"the title '{title}' is in use by a campaign that was cancelled, and what was made of it is still on its "
-            f"platform. Choose another title; to go on with that campaign: labelwright forget '{title}', then "
-            f"labelwright adopt '{title}' --file CAMPAIGN.YAML"
+            f"platform. Choose another title; to go on with that campaign: labelwright forget {quoted(title)}, then "
+            f"labelwright adopt {quoted(title)} --file CAMPAIGN.YAML"
         )
     before = stored_spec(record.spec)
     found = [difference for difference in differences(before, spec) if difference.field not in LOCAL]
@@ -64,7 +67,9 @@ def refuse_changes(record: CampaignRecord, spec: CampaignSpec) -> None:
     head = f"the title '{title}' is in use: that campaign {be}{state.value}{progress}, on {before.platform}"
     refused = next((difference for difference in found if difference.refusal), None)
     listed = "; ".join(difference.text for difference in found[:5]) + ("; ..." if len(found) > 5 else "")
-    advice = f"Choose another title for a new campaign, or change that one: labelwright change '{title}' CAMPAIGN.YAML"
+    advice = (
+        f"Choose another title for a new campaign, or change that one: labelwright change {quoted(title)} CAMPAIGN.YAML"
+    )
     if refused is not None:
         advice = f"Choose another title for a new campaign. That one cannot change so: {refused.refusal}"
     raise CampaignChanged(f"{head}. It was left as it is; this file differs: {listed}. {advice}")

@@ -9,6 +9,8 @@ from labelwright.ledger import CampaignRecord, Ledger, open_ledger
 from labelwright.platforms.errors import PlatformUnavailable
 from labelwright.platforms.protocol import Platform, Secret
 from labelwright.platforms.registry import PLATFORMS, Connection
+from labelwright.security.masking import remember
+from labelwright.security.team_key import NoTeamKey, TeamKey
 from labelwright.settings import ConnectionSettings, EmbeddedServiceAway, Settings, SettingsError, settings
 
 from .spec import BLOCK, CampaignSpec, ImagesFrom
@@ -23,6 +25,10 @@ class BlockReader(Protocol):
 
     def with_container_key(self, settings: Settings, images: ImagesFrom) -> Settings:
         """The settings, with the signature of the container that the campaign's block names."""
+        ...
+
+    def secret(self, name: str) -> str:
+        """The value of `block:NAME`, a Secret block of Prefect."""
         ...
 
 
@@ -96,6 +102,21 @@ class Connections:
         Raises SettingsError.
         """
         return self._blocks.with_container_key(base, images) if images.credentials else base
+
+    def team_key(self) -> TeamKey | None:
+        """The key that encrypts labelers' keys in the ledger; None when none is set. Raises SettingsError."""
+        configured = settings().team_key
+        if configured is None:
+            return None
+        text, where = configured.get_secret_value(), "LABELWRIGHT_TEAM_KEY"
+        if text.startswith(BLOCK):
+            text, where = self._blocks.secret(text), f"the secret in {text}"
+        for part in text.replace(",", " ").split():
+            remember(part, keep=True)
+        try:
+            return TeamKey(text)
+        except NoTeamKey as error:
+            raise SettingsError(f"{where} cannot be used as the team's key: {error}") from None
 
 
 _titles: dict[tuple[int, str, str, str], str] = {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from labelwright.domain import Geometry
 
-from .spec import AttributeSpec, CampaignSpec, LabelSpec
+from .label_spec import AttributeSpec, LabelSpec
+from .spec import CampaignSpec, ImagesFrom
 
 _NEW_TITLE = "launch them under another title"
 
@@ -23,6 +25,10 @@ _SENT = frozenset({"labels", "labeler", "instructions", "metadata"})
 
 LOCAL = frozenset({"deadline", "export", "connection", "on_unsupported", "timezone"})
 """Fields that only this ledger has. A launch with a file that differs in nothing else records them."""
+
+
+_EARLIER_MEGABYTES = 100.0
+"""The default of images.max_megabytes in earlier versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +51,7 @@ def differences(before: CampaignSpec, after: CampaignSpec) -> list[Difference]:
     """Every difference, in the order of the fields. Paths have to be absolute in both."""
     old, new = before.model_dump(mode="json"), after.model_dump(mode="json")
     found: list[Difference] = []
+    _take_new_default(old["images"], new["images"])
     for field in type(before).model_fields:
         if old[field] == new[field]:
             continue
@@ -53,6 +60,13 @@ def differences(before: CampaignSpec, after: CampaignSpec) -> list[Difference]:
         else:
             found.append(Difference(field, f"{field} changed", _FIXED.get(field, "")))
     return found
+
+
+def _take_new_default(before: dict[str, Any], after: dict[str, Any]) -> None:
+    """A default that grew is no difference: what was checked with the earlier one is within the new one."""
+    default = ImagesFrom.model_fields["max_megabytes"].default
+    if before["max_megabytes"] == _EARLIER_MEGABYTES and after["max_megabytes"] == default:
+        before["max_megabytes"] = default
 
 
 def _label_differences(before: Sequence[LabelSpec], after: Sequence[LabelSpec]) -> Iterator[Difference]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
-from .spec import CampaignSpec, validate_spec
-from .yaml_loader import SpecError, parse_document
+from .spec import IMAGE_SOURCES, CampaignSpec, validate_document
+from .yaml_loader import SpecError, read_document
 
 CAMPAIGN_FILE = "campaign.yaml"
 MAX_CAMPAIGN_FILE_BYTES = 1_000_000
 """Bytes of a campaign file."""
 
-_SOURCE_KEYS = ("folder", "files", "manifest", "urls", "container", "credentials", "prefix", "allow_private_addresses")
+_SOURCE_KEYS = (*IMAGE_SOURCES, "every", "per_second", "credentials", "prefix", "allow_private_addresses")
 
 
 def folder_of(blob: str) -> str | None:
@@ -30,17 +31,17 @@ def dropped_spec(text: str, blob: str, container: str) -> CampaignSpec:
     folder = folder_of(blob)
     if folder is None:
         raise SpecError(f"{blob}: a campaign file must be named {CAMPAIGN_FILE} and be in a folder with its images")
-    document, node = parse_document(text, blob)
-    images = document.get("images") or {}
+    document = read_document(text, blob)
+    images = document.values.get("images") or {}
     if not isinstance(images, dict):
         raise SpecError(f"{blob}: images: only include and exclude are allowed; the images are those beside this file")
     forbidden = [name for name in _SOURCE_KEYS if name in images]
     if forbidden:
         raise SpecError(f"{blob}: images.{forbidden[0]}: the images of a dropped campaign are those beside its file")
-    _refuse_outside_folder(document.get("export"), blob)
+    _refuse_outside_folder(document.values.get("export"), blob)
     exclude: Any = images.get("exclude", [])
     own = {"container": container, "prefix": f"{folder}/", "exclude": [*exclude, CAMPAIGN_FILE]}
-    return validate_spec({**document, "images": {**images, **own}}, blob, node)
+    return validate_document(replace(document, values={**document.values, "images": {**images, **own}}), blob)
 
 
 def _refuse_outside_folder(export: Any, blob: str) -> None:

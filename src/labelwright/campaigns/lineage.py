@@ -5,29 +5,31 @@ from __future__ import annotations
 import csv
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from labelwright.datasets.names import file_stem
-from labelwright.domain import ImageState, State
-from labelwright.domain.errors import CannotRun
-from labelwright.domain.spreadsheets import undefuse
+from labelwright.domain import ImageState, State, VideoFrame
+from labelwright.domain.errors import CannotRun, UnknownDataset
+from labelwright.domain.spreadsheets import large_cells, undefuse
 from labelwright.ledger import Ledger
 from labelwright.settings import Settings
+
+from .dataset_places import is_local, place_elsewhere
 
 MIN_DIGITS = 6
 """Digits of a SHA-256 that a search needs at least."""
 
 
 def list_datasets(ledger: Ledger, title: str | None = None) -> list[dict[str, Any]]:
-    """Every registered version, newest campaign first: name, version, campaign, platform, store, location."""
+    """Every registered version, newest campaign first: name, version, campaign, platform, store, location, host."""
     datasets = []
     for record in ledger.campaigns.all():
         if title is not None and record.title != title:
             continue
         for dataset in ledger.campaigns.datasets(record.title):
-            store = "azure_ml" if dataset["location"].startswith("azureml://") else "local"
+            store = "local" if is_local(dataset["location"]) else "azure_ml"
             facts = {"platform": record.spec["platform"], "store": store, "images": record.images}
             datasets.append(
                 {key: value for key, value in dataset.items() if key != "campaign"} | {"campaign": record.title}
@@ -45,7 +47,7 @@ def find_dataset(ledger: Ledger, name: str, version: str | None) -> dict[str, An
     if not matching:
         hint = f"; it has {', '.join(dataset['version'] for dataset in versions)}" if versions else ""
         wanted_version = f"version {version} of '{name}'" if version else f"dataset '{name}'"
-        raise CannotRun(f"there is no {wanted_version}{hint}: see labelwright datasets list")
+        raise UnknownDataset(f"there is no {wanted_version}{hint}: see labelwright datasets list")
     dataset = max(matching, key=lambda dataset: dataset["exported_at"])
     newest = next(
         version["version"] for version in versions if version["newest"] and version["campaign"] == dataset["campaign"]
@@ -61,8 +63,9 @@ def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
     images: list[dict[str, Any]] = []
     for title, entry in ledger.manifests.with_sha256(digits):
         record = ledger.campaigns.get(title)
-        excluded = _excluded(ledger, settings, title, entry.image.name)
-        datasets = [dataset for dataset in ledger.campaigns.datasets(title) if _holds(dataset, entry.image.name)]
+        names = frozenset({entry.image.name, entry.source_name or entry.image.name})  # files have the source's
+        excluded = _excluded(ledger, settings, title, names)
+        datasets = [dataset for dataset in ledger.campaigns.datasets(title) if _holds(dataset, names)]
         if excluded and record.state is State.EXPORTED:
             datasets = [dataset for dataset in datasets if not dataset["newest"]]
         images.append(
@@ -71,6 +74,7 @@ def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
                 "name": entry.image.name,
                 "size": f"{entry.image.size.width} x {entry.image.size.height}",
                 "location": entry.location,
+                **_place_in_video(entry.frame),
                 "campaign": title,
                 "state": record.state.value,
                 "platform": record.spec["platform"],
@@ -79,18 +83,24 @@ def lineage(ledger: Ledger, settings: Settings, sha256: str) -> dict[str, Any]:
                 "platform_image_id": entry.remote_id,
                 "labeler": record.spec["labeler"],
                 "excluded": excluded,
-                "labels": None if excluded else _labels(settings, title, entry.image.name),
+                "labels": None if excluded else _labels(ledger, settings, title, names),
                 "datasets": [
-                    {key: dataset[key] for key in ("name", "version", "newest", "location")} for dataset in datasets
+                    {key: dataset[key] for key in ("name", "version", "newest", "location", "host")}
+                    | {"elsewhere": place_elsewhere(dataset, settings)}
+                    for dataset in datasets
                 ],
             }
         )
     if not images:
-        raise CannotRun(f"no campaign of this ledger has an image whose SHA-256 begins with {digits}")
+        raise UnknownDataset(f"no campaign of this ledger has an image whose SHA-256 begins with {digits}")
     return {"sha256": digits, "found": images}
 
 
-def _excluded(ledger: Ledger, settings: Settings, title: str, name: str) -> str:
+def _place_in_video(frame: VideoFrame | None) -> dict[str, Any]:
+    return {} if frame is None else {"video": frame.video, "frame": frame.number, "time_seconds": frame.seconds}
+
+
+def _excluded(ledger: Ledger, settings: Settings, title: str, names: frozenset[str]) -> str:
     """Why the image is in no dataset (skipped, rejected or deleted); empty when it is in one."""
     states = (ImageState.SKIPPED, ImageState.REJECTED, ImageState.GONE)
     listed = ledger.image_states.images(title)
@@ -101,29 +111,31 @@ def _excluded(ledger: Ledger, settings: Settings, title: str, name: str) -> str:
             excluded += [
                 (undefuse(row["image"]), row["state"], undefuse(row["reason"])) for row in csv.DictReader(file)
             ]
-    return next((f"{state}: {reason}" if reason else state for image, state, reason in excluded if image == name), "")
+    return next((f"{state}: {reason}" if reason else state for image, state, reason in excluded if image in names), "")
 
 
-def _holds(dataset: Mapping[str, Any], name: str) -> bool:
+def _holds(dataset: Mapping[str, Any], names: frozenset[str]) -> bool:
     """Whether the image is in a version: false when a readable receipt lists it as excluded or not delivered."""
     try:
         receipt = json.loads((Path(dataset["location"]) / "receipt.json").read_text(encoding="utf-8"))
         listed = [*receipt["excluded"]["images"], *receipt.get("delivery", {}).get("listed", ())]
-        return all(image["image"] != name for image in listed)
+        return all(image["image"] not in names for image in listed)
     except (OSError, ValueError, KeyError, TypeError):
         return True
 
 
-def _labels(settings: Settings, title: str, name: str) -> dict[str, int] | None:
-    """Objects by label in the newest delivery; None when this machine has no delivery."""
+def _labels(ledger: Ledger, settings: Settings, title: str, names: frozenset[str]) -> dict[str, int] | None:
+    """Objects by label in the newest version; None when there is none, or none that this machine can read."""
     stem = file_stem(title)
-    path = settings.campaign_folder(stem) / "delivery" / "labels" / f"{stem}_labels.csv"
-    if not path.is_file():
+    paths = [settings.campaign_folder(stem) / "delivery" / "labels" / f"{stem}_labels.csv"]
+    for dataset in ledger.campaigns.datasets(title):
+        if dataset["newest"] and dataset["name"] == f"{stem}_labels" and is_local(dataset["location"]):
+            if place_elsewhere(dataset, settings):
+                return None  # what this machine delivered before may be another version
+            paths.insert(0, Path(dataset["location"]) / f"{stem}_labels.csv")
+    path = next((path for path in paths if path.is_file()), None)
+    if path is None:
         return None
-    return dict(Counter(row["label"] for row in _rows(path) if row["file_name"] == name and row["label"]))
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8", newline="") as file:
-        for row in csv.DictReader(file):
-            yield {**row, "file_name": undefuse(row["file_name"]), "label": undefuse(row["label"])}
+    with large_cells(), path.open(encoding="utf-8", newline="") as file:
+        rows = csv.DictReader(file)
+        return dict(Counter(row["label"] for row in rows if row["file_name"] in names and row["label"]))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
@@ -28,7 +30,7 @@ def platform_of(spec: CampaignSpec, connections: Connections) -> Platform:
     try:
         return connections.platform_for(spec)
     except PlatformRefused as error:
-        raise CannotRun(str(error)) from None
+        raise CannotRun.because_of(error) from None
     except ValidationError as error:
         faults = "; ".join(
             f"options.{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors(include_url=False)
@@ -45,16 +47,26 @@ def check_access(spec: CampaignSpec, connections: Connections) -> str:
     platform = platform_of(spec, connections)
     try:
         _require_embedded_service(spec, connections.credentials_of(spec.connection_name, spec.platform))
-        with time_limit(_SECONDS):
+        with time_limit(_SECONDS), connection_named(spec):
             return platform.check()
-    except AccessDenied as denied:
-        advice = f"Check the key and secret of connection {spec.connection_name}. {denied.advice}".strip()
-        raise AccessDenied(
-            denied.platform, denied.operation, status=denied.status, message=denied.message, advice=advice
-        ) from None
     except OutOfTime:
         message = f"no response within {_SECONDS:.0f} seconds"
         raise PlatformUnavailable(platform.name, "check the connection", message=message) from None
+
+
+@contextmanager
+def connection_named(spec: CampaignSpec) -> Iterator[None]:
+    """Raises AccessDenied of the campaign's platform with the name of the connection whose credentials were refused."""
+    try:
+        yield
+    except AccessDenied as denied:
+        check = f"Check the key and secret of connection {spec.connection_name}."
+        if denied.platform != spec.platform or denied.advice.startswith(check):
+            raise
+        advice = f"{check} {denied.advice}".strip()
+        raise AccessDenied(
+            denied.platform, denied.operation, status=denied.status, message=denied.message, advice=advice
+        ) from None
 
 
 def _require_embedded_service(spec: CampaignSpec, credentials: ConnectionSettings) -> None:
@@ -76,6 +88,6 @@ def _require_embedded_service(spec: CampaignSpec, credentials: ConnectionSetting
                 PLATFORMS[spec.platform].name,
                 "check the connection",
                 message=f"the labeling service at {address.scheme}://{address.netloc} is not running",
-                advice="Start it with: labelwright serve. Or start everything with: labelwright up",
+                advice="Start it with: labelwright serve. A running labelwright up restarts it by itself",
             ) from None
         return

@@ -8,19 +8,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from unicodedata import normalize
 
-from labelwright.domain import OPEN, State
-from labelwright.domain.errors import CannotRun, NothingDone
+from labelwright.domain import OPEN, ImageState, State
+from labelwright.domain.commands import quoted
+from labelwright.domain.errors import NothingDone, UnknownImages
+from labelwright.domain.file_names import name_among
 from labelwright.ledger import CampaignRecord, Ledger
 from labelwright.platforms import PlatformRefused
-from labelwright.platforms.protocol import Platform, RemoteCampaign, RemoteState, ReopensCampaigns, ReopensImages
+from labelwright.platforms.protocol import (
+    ListsUnlabeledImages,
+    Platform,
+    RemoteCampaign,
+    RemoteState,
+    ReopensCampaigns,
+    ReopensImages,
+)
 
 from .spec import stored_spec
 from .wrong_labels import wrong_images
 
 STEP = "reopen"
 LONGEST_REASON = 2000
+_NOT_BEGUN = frozenset({ImageState.NOT_LABELED, ImageState.DRAFT})
 _SHOWN = 20
 """Unknown names in a message."""
 
@@ -49,7 +58,7 @@ def launched_id(record: CampaignRecord) -> str:
     if record.remote_id is None or state in (State.PLANNED, State.UPLOADING, State.CREATED):
         raise NothingDone(
             f"nothing was reopened: '{title}' is {record.state.value}, and not launched completely. Go on with its "
-            f"launch: labelwright resume '{title}'"
+            f"launch: labelwright resume {quoted(title)}"
         )
     return record.remote_id
 
@@ -75,6 +84,8 @@ def reopen_on_platform(
     )
     if by_images:
         reasons = _reasons(ledger, record, platform, campaign_id, selection)
+        if remote.state is RemoteState.ACTIVE and record.state in OPEN and not interrupted:
+            _refuse_unlabeled(record.title, platform, campaign_id, reasons)
         act, outcome = _image_reopening(platform, campaign_id, reasons, whole), _counted(len(reasons))
     elif whole and not selection.reason and isinstance(platform, ReopensCampaigns):
         # Closed by hand before everything was labeled: what is not done is left to do, and the rest stays done.
@@ -89,6 +100,19 @@ def reopen_on_platform(
 
 def _counted(images: int) -> str:
     return f"{images:,} image{'' if images == 1 else 's'}"
+
+
+def _refuse_unlabeled(title: str, platform: Platform, campaign_id: str, images: Iterable[str]) -> None:
+    """Raises NothingDone when labelers have not labeled any of the images yet: there is nothing to give back."""
+    images = set(images)
+    if not images or not isinstance(platform, ListsUnlabeledImages):
+        return
+    waiting = {image.id for image in platform.list_unlabeled_images(campaign_id) if image.state in _NOT_BEGUN}
+    if images <= waiting:
+        raise NothingDone(
+            f"nothing was reopened: labelers of '{title}' have {_counted(len(images))} to label anyway, and none of "
+            f"them was submitted yet. labelwright status {quoted(title)} counts the images by state"
+        )
 
 
 def _image_reopening(
@@ -121,7 +145,8 @@ def _follow(ledger: Ledger, record: CampaignRecord, remote: RemoteCampaign) -> s
     if record.state in OPEN:
         raise NothingDone(
             f"nothing was reopened: the labelers of '{title}' can still change all of it ({remote.done:,} of "
-            f"{remote.total:,} images are done). To give single images back: labelwright reopen '{title}' --images FILE"
+            f"{remote.total:,} images are done). To give single images back: labelwright reopen {quoted(title)} "
+            "--images FILE"
         )
     ledger.effects.forget(title, "finish")
     ledger.campaigns.move(title, State.REOPENED, "reopened on the platform, not by Labelwright")
@@ -130,10 +155,10 @@ def _follow(ledger: Ledger, record: CampaignRecord, remote: RemoteCampaign) -> s
 
 def _refusal(title: str, platform: Platform, whole: bool) -> str:
     if isinstance(platform, ReopensCampaigns):
-        what, way = "single images or show a reason", f"Reopen all of it: labelwright reopen '{title}'"
+        what, way = "single images or show a reason", f"Reopen all of it: labelwright reopen {quoted(title)}"
     else:
         what = "campaigns" if whole else "single images"
-        way = f"Have the labels corrected on its own page, then export them again: labelwright export '{title}'"
+        way = f"Have the labels corrected on its own page, then export them again: labelwright export {quoted(title)}"
     return f"nothing was reopened: {platform.name} cannot reopen {what}. {way}"
 
 
@@ -189,7 +214,7 @@ def _reasons(
         if not faults:
             raise NothingDone(
                 f"nothing was reopened: every shape of '{record.title}' is as its labels allow. To give images back "
-                f"for another reason: labelwright reopen '{record.title}' --images FILE --reason TEXT"
+                f"for another reason: labelwright reopen {quoted(record.title)} --images FILE --reason TEXT"
             )
         lead = f"{selection.reason}: " if selection.reason else ""
         return {image: f"{lead}{fault}"[:LONGEST_REASON] for image, fault in faults.items()}
@@ -201,14 +226,13 @@ def _reasons(
 
 def _ids_of(title: str, names: Iterable[str], ids: dict[str, str]) -> list[str]:
     """Returns the platform's ids of these names. Raises CannotRun with all names that the campaign does not have."""
-    composed = {normalize("NFC", name): image for name, image in ids.items()}
-    matches = {name: ids.get(name) or composed.get(normalize("NFC", name)) for name in names}
+    matches = {name: ids.get(name_among(name, ids)) for name in names}
     unknown = [name for name, image in matches.items() if image is None]
     if not matches:
-        raise CannotRun(f"no image of '{title}' is named: write one name a line, as in the campaign's images")
+        raise UnknownImages(f"no image of '{title}' is named: write one name a line, as in the campaign's images")
     if unknown:
         shown = ", ".join(unknown[:_SHOWN]) + (f" and {len(unknown) - _SHOWN:,} more" if len(unknown) > _SHOWN else "")
-        raise CannotRun(
+        raise UnknownImages(
             f"nothing was reopened: {len(unknown):,} of {len(matches):,} names are no images of '{title}': {shown}. "
             "Write them as they are in the campaign's images, with their subfolder"
         )

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
+from labelwright.datasets.writers.registry import missing_libraries
 from labelwright.domain import Geometry, Label, LabelSchema
 from labelwright.ledger import CampaignRecord
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.label_support import LabelSupport
+from labelwright.platforms.protocol import ServesImages
 from labelwright.platforms.registry import PLATFORMS
 
 from .spec import CampaignSpec, stored_spec
@@ -18,6 +20,8 @@ from .yaml_loader import SpecError
 
 class Unsupported(SpecError):
     """The campaign's platform cannot show the labels as the campaign file describes them."""
+
+    error_code = "LW1202"
 
 
 def refuse_unsupported(spec: CampaignSpec, record: CampaignRecord | None = None) -> None:
@@ -46,7 +50,11 @@ def reasons_to_refuse(spec: CampaignSpec) -> list[str]:
         losses.append(f"labels: {name} cannot take them: {'. '.join(sentences)}")
     except ValidationError:
         pass  # unknown options are refused when the platform is connected
-    return losses
+    name = PLATFORMS[spec.platform].shown_name
+    losses += [f"{fault}, on {name}" for fault in PLATFORMS[spec.platform].names.faults(spec.schema_of_labels())]
+    if spec.export.image_addresses == "platform" and not issubclass(PLATFORMS[spec.platform].adapter(), ServesImages):
+        losses.append(f"export.image_addresses: {name} has no URLs of images. Remove 'image_addresses: platform'")
+    return losses + missing_libraries(spec.export.formats)
 
 
 def unsupported_in(spec: CampaignSpec) -> list[str]:

@@ -33,10 +33,10 @@ def _faults(page: LabelsPage, schema: LabelSchema) -> Iterator[tuple[str, str]]:
             yield ids[notice.image], f"a shape cannot be used: {notice.reason}"
 
 
-def _fault(annotation: Annotation, size: Size, schema: LabelSchema) -> str:
+def _fault(annotation: Annotation, size: Size | None, schema: LabelSchema) -> str:
     label, shape = annotation.label, annotation.shape
     if label not in schema:
         return f"'{label}' is not one of the labels"
     if not schema[label].geometry.takes(shape):
         return f"'{label}' has to be drawn as: {schema[label].geometry.value}"
-    return "" if shape.inside(size) else f"'{label}' lies outside the image"
+    return "" if size is None or shape.inside(size) else f"'{label}' lies outside the image"

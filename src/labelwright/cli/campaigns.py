@@ -75,7 +75,7 @@ def sweep(
             report = denied.report
         return sweeps.Report(report, report.failures, report.refused)
 
-    report = in_prefect(start_sweep)
+    report = in_prefect("sweep_campaigns", start_sweep)
     rows = sweeps.rows_of(report, ledger)
     sweeps.show_rows(rows, as_json)
     campaigns.show_left_out_of(ledger, report.states, as_json)
@@ -89,8 +89,7 @@ def finish(title: Title, as_json: AsJson = False) -> None:
     from .in_prefect import show_result
     from .preflight import check_launched
 
-    check_launched(title)
-    _finish(title)
+    _finish(title, check_launched(title))
     show_result(title, as_json)
 
 
@@ -99,14 +98,14 @@ def export(title: Title, as_json: AsJson = False) -> None:
     from .in_prefect import in_prefect, show_result
     from .preflight import check_launched
 
-    check_launched(title)
+    campaign = check_launched(title)
 
     def start_export() -> None:
         from labelwright.flows.export_campaign import export_campaign
 
         export_campaign(title)
 
-    in_prefect(start_export)
+    in_prefect("export_campaign", start_export, campaign)
     show_result(title, as_json)
 
 
@@ -121,14 +120,14 @@ def deliver(
     from .in_prefect import in_prefect, show_result
     from .preflight import check_launched
 
-    check_launched(title)
+    campaign = check_launched(title)
 
     def start_delivery() -> None:
         from labelwright.flows.deliver_campaign import deliver_campaign
 
         deliver_campaign(title, accept_partial=accept_partial)
 
-    in_prefect(start_delivery)
+    in_prefect("deliver_campaign", start_delivery, campaign)
     show_result(title, as_json)
 
 
@@ -157,7 +156,7 @@ def failed(
 
         return settle_failed_images(title, send_again=resend, leave_out=leave_out)
 
-    rows = in_prefect(start_settling)
+    rows = in_prefect("settle_failed_images", start_settling)
     show_failed(title, rows, ("sent again" if resend else "left out") if rows else "", as_json)
 
 
@@ -184,15 +183,24 @@ def resume(title: Title, as_json: AsJson = False) -> None:
     from labelwright.domain import Work
 
     from .in_prefect import show_result
-    from .preflight import check_launched
+    from .preflight import NOTHING_TO_RESUME, check_launched
 
-    check_launched(title)
+    check_launched(title, NOTHING_TO_RESUME)
     spec, work = retry_blocked(title)
     if work is Work.LAUNCH:
         _launch(spec)
     elif work is Work.FINISH:
-        _finish(title, export=True)
+        _finish(title, spec, export=True)
     show_result(title, as_json)
+
+
+def pause(title: Title, as_json: AsJson = False) -> None:
+    """Start no run for a campaign until it is resumed. Labelers at work are not affected."""
+    from labelwright.campaigns import interventions
+
+    from .output.console import show_done
+
+    show_done(interventions.pause(title), as_json)
 
 
 def cancel(
@@ -238,7 +246,8 @@ def reopen(
 def _read_names(file: str) -> tuple[str, ...]:
     """Returns the lines of a text file, without empty ones."""
     try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8-sig")
+        data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+        text = data.decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no UTF-8 text"
         raise typer.BadParameter(f"--images {file}: {reason}") from None
@@ -267,37 +276,23 @@ def labeler_key(
     as_json: AsJson = False,
 ) -> None:
     """Print the labeler's key, and the link to the labeling page that contains it. Send it by a safe channel."""
+    from labelwright.campaigns.interventions import rotate_labeler_key
+    from labelwright.campaigns.kept_keys import KeptKeys
     from labelwright.campaigns.spec import stored_spec
     from labelwright.ledger import open_ledger
+    from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.settings import settings
 
     from .output.labelers import show_labeler_key
 
-    record = open_ledger(settings().ledger_address()).campaigns.get(title)
-    spec = stored_spec(record.spec)
+    ledger = open_ledger(settings().ledger_address())
+    record = ledger.campaigns.get(title)
+    spec, keys = stored_spec(record.spec), KeptKeys(settings(), ledger, CONNECTIONS)
     if rotate:
-        rotate_labeler_key(spec)
-    show_labeler_key(settings(), spec, record.remote_id, as_json)
-
-
-def rotate_labeler_key(spec: CampaignSpec) -> None:
-    """Has the platform create a new key for the campaign's labeler, and stores it. Raises CannotRun, PlatformError."""
-    from labelwright.campaigns.labeler_keys import LabelerKeys
-    from labelwright.domain.errors import CannotRun
-    from labelwright.platforms.protocol import RotatesLabelerKeys
-    from labelwright.prefect_integration.connections import CONNECTIONS
-    from labelwright.settings import settings
-
-    platform = CONNECTIONS.platform_for(spec)
-    if not isinstance(platform, RotatesLabelerKeys):
-        raise CannotRun(f"{platform.name} makes no new keys: ask its operator")
-    keys = LabelerKeys(settings().home)
-    try:  # before the platform makes a key that could not be stored
-        keys.check_writable(spec.connection_name, spec.labeler)
-    except OSError as error:
-        path = keys.path(spec.connection_name, spec.labeler)
-        raise CannotRun(f"{path} cannot be written ({error.strerror}): the old key still holds") from None
-    keys.keep(spec.connection_name, platform.rotate_labeler_key(spec.labeler))
+        rotate_labeler_key(spec, keys, CONNECTIONS)
+    show_labeler_key(settings(), spec, keys, record.remote_id, as_json)
+    specs = [stored_spec(campaign.spec) for campaign in ledger.campaigns.all()]
+    keys.share((campaign.connection_name, campaign.labeler) for campaign in specs)
 
 
 def _launch(spec: CampaignSpec) -> None:
@@ -308,10 +303,10 @@ def _launch(spec: CampaignSpec) -> None:
 
         launch_campaign(spec)
 
-    in_prefect(start_launch)
+    in_prefect("launch_campaign", start_launch, spec)
 
 
-def _finish(title: str, export: bool = False) -> None:
+def _finish(title: str, campaign: CampaignSpec, export: bool = False) -> None:
     from .in_prefect import in_prefect
 
     def start_finish() -> None:
@@ -319,4 +314,4 @@ def _finish(title: str, export: bool = False) -> None:
 
         finish_campaign(title, export=export)
 
-    in_prefect(start_finish)
+    in_prefect("finish_campaign", start_finish, campaign)

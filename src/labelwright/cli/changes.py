@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from labelwright.domain.commands import quoted
+
 from .options import AsJson, Title
 
 if TYPE_CHECKING:
@@ -63,8 +65,9 @@ def _adopted_text(title: str, adopted: Adopted) -> str:
     if adopted.added_labels:
         labels = ", ".join(map(repr, adopted.added_labels[:10]))
         sentences.append(
-            f"The platform also has the labels {labels}: add them to the file, then labelwright change '{title}' FILE"
+            f"The platform also has the labels {labels}: add them to the file, then labelwright change "
+            f"{quoted(title)} FILE"
         )
     if adopted.key_missing:
-        sentences.append(f"The labeler's key is not on this machine: labelwright labeler-key '{title}' --rotate")
+        sentences.append(f"The labeler's key is not kept: labelwright labeler-key {quoted(title)} --rotate")
     return ". ".join([*sentences, "To go on: labelwright sweep"])

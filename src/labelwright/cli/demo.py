@@ -8,23 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AsJson
+from .options import AsJson, PrefectPort, ServicePort
 
 if TYPE_CHECKING:
     from labelwright.campaigns.spec import CampaignSpec
 
+    from .local_servers import Ports
     from .output.console import Bars
 
 _TITLE = "demo-photographs"
+_FLOWS = ("launch_campaign", "sweep_campaigns", "export_campaign")
 
 
 def demo(
     folder: Annotated[Path, typer.Option(help="Where everything of the demo goes.")] = Path("labelwright-demo"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave service and Prefect UI running, to look around.")] = False,
+    prefect_port: PrefectPort = None,
+    service_port: ServicePort = None,
     as_json: AsJson = False,
 ) -> None:
     """Run a whole campaign with real photographs on this machine; a script labels them."""
     from labelwright.settings import forget_settings
+
+    from .local_servers import Ports
 
     folder = folder.resolve()
     # The demo uses its own home and servers, whatever this machine is configured for.
@@ -33,7 +39,7 @@ def demo(
         if name.startswith("LABELWRIGHT_CONNECTIONS__") or name == "PREFECT_API_URL":
             del os.environ[name]
     forget_settings()
-    _run_demo(_demo_spec(folder), folder, keep=keep, as_json=as_json)
+    _run_demo(_demo_spec(folder), folder, Ports(prefect_port, service_port), keep=keep, as_json=as_json)
 
 
 def _demo_spec(folder: Path) -> CampaignSpec:
@@ -52,7 +58,7 @@ def _demo_spec(folder: Path) -> CampaignSpec:
     return validate_spec(document, "the demo")
 
 
-def _run_demo(spec: CampaignSpec, folder: Path, *, keep: bool, as_json: bool) -> None:
+def _run_demo(spec: CampaignSpec, folder: Path, ports: Ports, *, keep: bool, as_json: bool) -> None:
     """Launches the campaign, labels it by script, exports it and prints the result. Raises what any campaign raises."""
     from labelwright.domain import State
     from labelwright.ledger import open_ledger
@@ -62,7 +68,7 @@ def _run_demo(spec: CampaignSpec, folder: Path, *, keep: bool, as_json: bool) ->
     from .local_servers import local_servers
     from .output import campaigns, console
 
-    with local_servers(spec, keep=keep) as servers:
+    with local_servers(spec, ports, *_FLOWS, keep=keep) as servers:
         console.show_addresses(servers.service_url, servers.prefect_url, as_json)
         ledger = open_ledger(settings().ledger_address())
         with prefect_runtime(servers.prefect), console.progress() as show_progress:
@@ -83,12 +89,15 @@ def _run_demo(spec: CampaignSpec, folder: Path, *, keep: bool, as_json: bool) ->
 
 def _label_by_script(spec: CampaignSpec, campaign_id: str, folder: Path, show_progress: Bars) -> None:
     """Labels every image through the platform's API, with the labeler's key. Raises CannotRun when the key is gone."""
-    from labelwright.campaigns.labeler_keys import LabelerKeys
+    from labelwright.campaigns.kept_keys import KeptKeys
     from labelwright.demo.partner import label_campaign
     from labelwright.domain.errors import CannotRun
+    from labelwright.ledger import open_ledger
+    from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.settings import settings
 
-    access = LabelerKeys(settings().home).find("campaign_api", spec.labeler)
+    keys = KeptKeys(settings(), open_ledger(settings().ledger_address()), CONNECTIONS)
+    access = keys.find("campaign_api", spec.labeler)
     if access is None:
         raise CannotRun(f"the labeler's key is missing: delete {folder} and run the demo again")
     connection = settings().connection("campaign_api")

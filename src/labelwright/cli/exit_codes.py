@@ -1,4 +1,4 @@
-"""Prints failures as one sentence on standard error and maps them to exit codes.
+"""Prints failures as one sentence on standard error, with their error codes, and maps them to exit codes.
 
 0 success. 1 it did not work, and the message says why. 2 the command or its input cannot be used. 3 labels are missing
 yet: nothing is wrong, only early. 4 something outside did not answer: try again later. 130 interrupted (Ctrl+C), 143
@@ -12,21 +12,28 @@ import sys
 import tempfile
 import traceback
 
+from labelwright.domain.errors import error_code_of, with_code
 from labelwright.local import interruptions
 from labelwright.local.interruptions import INTERRUPTED
 from labelwright.local.streams import OutputLost, discard
+from labelwright.network.deadlines import OutOfTime
 from labelwright.security.masking import mask
 
 FAILED, MISUSED, EARLY, UNAVAILABLE, NO_READER = 1, 2, 3, 4, 141
 
+MISTAKE = "LW1099"
+"""Code of every failure that is not foreseen."""
+
 _EARLY = (
-    ("labelwright.tasks.campaign.lifecycle", "NotLabeledYet"),
+    ("labelwright.campaigns.refusals", "NotLabeledYet"),
     ("labelwright.tasks.campaign.waiting", "LabelsLate"),
 )
 """Module and name of the errors for labels that are not there yet."""
 
 _AGAIN = "Nothing is lost: run the same command again, and it continues where it stopped"
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNUSABLE_PATH = (errno.ENAMETOOLONG, errno.ELOOP)
+_SHOWN_OF_PATH = 120
 _DENIED = (errno.EROFS, errno.EACCES, errno.EPERM)
 
 
@@ -46,15 +53,35 @@ def print_error(error: BaseException) -> int:
     code = exit_code(error)
     if code is None:
         print(mask("".join(traceback.format_exception(error))), end="", file=sys.stderr)
-        print("labelwright: this is a mistake in Labelwright; please report it with the lines above.", file=sys.stderr)
+        message = "this is a mistake in Labelwright; please report it with the lines above"
+        print(f"labelwright: {with_code(message, MISTAKE)}", file=sys.stderr)
         return FAILED
-    print(f"labelwright: {mask(_error_message(error))}", file=sys.stderr)
+    print(f"labelwright: {with_code(mask(_error_message(error)), error_code(error))}", file=sys.stderr)
     return code
+
+
+def error_code(error: BaseException) -> str:
+    """Returns the code of any failure, also of those that other libraries raise."""
+    others = (
+        (_is_usage(error), "LW1001"),
+        (_is_database_fault(error), "LW2003"),
+        (_is_prefect_fault(error), "LW6004"),
+        (isinstance(error, MemoryError), "LW1009"),
+        (_has_number(error, _UNUSABLE_PATH), "LW1010"),
+        (_has_number(error, _FULL), "LW1006"),
+        (_has_number(error, _DENIED), "LW1007"),
+        (isinstance(error, OSError) and error.errno is not None, "LW1008"),
+    )
+    return error_code_of(error) or next((code for applies, code in others if applies), MISTAKE)
+
+
+def _has_number(error: BaseException, numbers: tuple[int, ...]) -> bool:
+    return isinstance(error, OSError) and error.errno in numbers
 
 
 def exit_code(error: BaseException) -> int | None:
     """Returns the exit code of a foreseen failure, else None."""
-    if _is_usage(error):
+    if _is_usage(error) or _has_number(error, _UNUSABLE_PATH):
         return MISUSED
     if isinstance(error, OutputLost):
         return FAILED
@@ -65,7 +92,7 @@ def exit_code(error: BaseException) -> int | None:
             return code
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno is not None):
         return FAILED
-    return None
+    return FAILED if error_code_of(error) else None
 
 
 def _error_message(error: BaseException) -> str:
@@ -89,6 +116,13 @@ def _error_message(error: BaseException) -> str:
 
 def _os_error_message(error: OSError) -> str:
     """What is wrong with a disk, a folder or another part of this machine, and what to do about it."""
+    if isinstance(error, OutOfTime):
+        return f"{str(error) or 'a server did not answer in time'}. {_AGAIN}"
+    if error.errno in _UNUSABLE_PATH:
+        shown = str(error.filename)
+        if len(shown) > _SHOWN_OF_PATH:
+            shown = f"{shown[:_SHOWN_OF_PATH]}... ({len(shown):,} characters)"
+        return f"{shown}: {error.strerror}. Give another path"
     path = f"{error.filename}: " if error.filename is not None else ""
     fault = f"{path}{error.strerror or type(error).__name__}"
     if error.errno in _FULL:
@@ -153,6 +187,7 @@ def _foreseen() -> list[tuple[type[BaseException], int]]:
         (CampaignChanged, MISUSED),
         (PlatformUnavailable, UNAVAILABLE),
         (NotStarted, UNAVAILABLE),
+        (OutOfTime, UNAVAILABLE),
         (PlatformError, FAILED),
         (LedgerError, FAILED),
         (SourceError, FAILED),

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from labelwright.campaigns.spec import CampaignSpec
 
 _Result = TypeVar("_Result")
 
 
-def in_prefect(start_flow: Callable[[], _Result]) -> _Result:
-    """Returns the flow's result. `start_flow` imports and calls the flow; Prefect is set up before it is called."""
+def in_prefect(flow: str, start_flow: Callable[[], _Result], campaign: CampaignSpec | None = None) -> _Result:
+    """Returns the flow's result. `start_flow` imports and calls the flow; Prefect is set up before it is called.
+
+    flow: the flow's module in `labelwright.flows`, which is imported while a server starts.
+    campaign: the one that the flow works on; errors name its connection.
+    """
+    from labelwright.campaigns.platform_access import connection_named
     from labelwright.prefect_integration.runtime import prefect_runtime
 
     from .output import console
 
-    with prefect_runtime(waiting=waiting_on_terminal), console.progress():
+    named = connection_named(campaign) if campaign is not None else nullcontext()
+    with named, prefect_runtime(None, flow, waiting=waiting_on_terminal), console.progress():
         return start_flow()
 
 

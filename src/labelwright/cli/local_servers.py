@@ -5,22 +5,37 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from labelwright.campaigns.spec import CampaignSpec
 from labelwright.domain.errors import CannotRun
 from labelwright.local.servers import (
+    LOOPBACK,
+    PREFECT_PORT,
     Server,
+    Starting,
+    begin_prefect,
+    begin_service,
+    free_port,
     is_service_kept_by_up,
-    start_prefect,
-    start_service,
+    require_free_port,
     use_prefect_of_up,
 )
+from labelwright.prefect_integration.runtime import import_flows, prepare_prefect
 from labelwright.security.identity import NotProven, check_address
 from labelwright.settings import forget_settings, settings
 
 from .output import console
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Ports that a person chose for servers of a command; None: one that is free."""
+
+    prefect: int | None = None
+    service: int | None = None
 
 
 @dataclass(frozen=True)
@@ -40,27 +55,44 @@ class LocalServers:
 
 
 @contextlib.contextmanager
-def local_servers(spec: CampaignSpec, *, keep: bool) -> Iterator[LocalServers]:
-    """Starts the embedded service and Prefect's server where none is configured.
+def local_servers(spec: CampaignSpec, ports: Ports, *flows: str, keep: bool) -> Iterator[LocalServers]:
+    """Starts the embedded service and Prefect's server where none is configured, both at once.
 
     They are stopped at the end, unless they are to be kept and nothing failed.
+
+    flows: modules of `labelwright.flows` that are imported while the servers start.
+    Raises CannotRun when a chosen port is in use.
     """
     home = settings().home
-    started: list[Server] = []
-    service = prefect = None
+    started: list[Starting] = []
+    service: Starting | None = None
+    prefect: Starting | None = None
     try:
-        if needs_embedded_service(spec):
-            with console.waiting("starting the labeling service"):
-                service = start_service(home, keep=keep)
-            started.append(service)
-            os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
-            forget_settings()
         use_prefect_of_up(home)
-        if "PREFECT_API_URL" not in os.environ:
-            with console.waiting("starting Prefect"):
-                prefect = start_prefect(home, keep=keep)
+        with_service, with_prefect = needs_embedded_service(spec), "PREFECT_API_URL" not in os.environ
+        if with_service:
+            require_free_port(ports.service, "--service-port")
+        if with_prefect:
+            require_free_port(ports.prefect, "--prefect-port")
+        if with_service:
+            service = begin_service(home, ports.service, keep=keep)
+            started.append(service)
+        prefect_url = None
+        if with_prefect:
+            port = ports.prefect or free_port(PREFECT_PORT)
+            prefect = begin_prefect(home, port, or_another=ports.prefect is None, keep=keep, block_types=keep)
             started.append(prefect)
-        yield LocalServers(service, prefect)
+            prefect_url = f"http://{LOOPBACK}:{port}"
+        prepare_prefect(prefect_url)
+        with (
+            console.waiting(f"starting {' and '.join(server.name for server in started)}") if started else nullcontext()
+        ):
+            import_flows(*flows)
+            running = LocalServers(service.wait() if service else None, prefect.wait() if prefect else None)
+        if running.service:
+            os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{running.service.url}/api/v1"
+            forget_settings()
+        yield running
     except BaseException:
         keep = False
         raise
@@ -90,7 +122,7 @@ def needs_embedded_service(spec: CampaignSpec) -> bool:
         check_address(address.hostname or "", address.port or 80, local.identity)
     except NotProven as error:
         if error.older:
-            raise CannotRun(str(error)) from None
+            raise CannotRun.because_of(error) from None
         console.note(str(error))
         return True
     except OSError:

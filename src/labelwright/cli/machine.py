@@ -7,14 +7,12 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson
+from .options import AsJson, PrefectPort, ServicePort
 
 
 def up(
-    prefect_port: Annotated[int | None, typer.Option(help="[default: 4200 when it is free]", min=1, max=65535)] = None,
-    service_port: Annotated[
-        int | None, typer.Option(help="[default: the one it had before, or 8080]", min=1, max=65535)
-    ] = None,
+    prefect_port: PrefectPort = None,
+    service_port: ServicePort = None,
     as_json: AsJson = False,
 ) -> None:
     """Start everything on this machine, until Ctrl+C: Prefect, the labeling service, the deployments, a worker.

@@ -30,7 +30,7 @@ def backup(
 
         return backup_project(project, target, connection, verify)
 
-    show_project_copy(in_prefect(start_backup), as_json)
+    show_project_copy(in_prefect("platforms.geti_backup", start_backup), as_json)
 
 
 def restore(
@@ -56,4 +56,4 @@ def restore(
 
         return restore_project(source, name, connection, auto_train, verify)
 
-    show_project_copy(in_prefect(start_restore), as_json)
+    show_project_copy(in_prefect("platforms.geti_restore", start_restore), as_json)

@@ -20,12 +20,13 @@ def receive(
 
 def receive_until_stopped(host: str | None, port: int | None) -> None:
     """Receives until Ctrl+C or SIGTERM. Raises CannotRun."""
-    from labelwright.domain.errors import CannotRun
+    from labelwright.domain.errors import AddressInUse
     from labelwright.ledger import open_ledger
     from labelwright.local import interruptions
     from labelwright.prefect_integration.client import require_prefect_client
     from labelwright.prefect_integration.connections import CONNECTIONS
     from labelwright.prefect_integration.events import send_to_prefect
+    from labelwright.prefect_integration.team_settings import RECEIVER, keep_recording
     from labelwright.receiver.run import serve
     from labelwright.security.private_files import private_folder
     from labelwright.settings import ReceiverSettings, settings
@@ -42,6 +43,7 @@ def receive_until_stopped(host: str | None, port: int | None) -> None:
     private_folder(home)
     ledger = open_ledger(settings().ledger_address())
     interruptions.hang_up_as_terminate()
+    keep_recording(settings(), RECEIVER, ledger.identity())
     try:
         serve(
             ledger,
@@ -56,6 +58,6 @@ def receive_until_stopped(host: str | None, port: int | None) -> None:
     except OSError as error:
         if not is_address_error(error):
             raise
-        raise CannotRun(
+        raise AddressInUse(
             f"cannot listen on {receiver.host}:{receiver.port}: {error.strerror}. Give another --port"
         ) from None

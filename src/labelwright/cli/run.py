@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .options import AsJson, Strict
+from .options import AsJson, PrefectPort, ServicePort, Strict
 
 if TYPE_CHECKING:
     from labelwright.campaigns.spec import CampaignSpec
+
+    from .local_servers import Ports
 
 
 def run(
@@ -25,6 +27,8 @@ def run(
     wait_hours: Annotated[float, typer.Option(help="How long to wait for the labels.", min=0)] = 24,
     look_every: Annotated[float, typer.Option(help="Seconds between two checks.", min=0.2)] = 15,
     keep: Annotated[bool, typer.Option("--keep", help="Leave service and Prefect running at the end.")] = False,
+    prefect_port: PrefectPort = None,
+    service_port: ServicePort = None,
     as_json: AsJson = False,
 ) -> None:
     """From images to labeled datasets in one go: launch, wait for the labels, finish, export.
@@ -32,16 +36,17 @@ def run(
     Starts the embedded labeling service and Prefect's server when none is configured. Run it again to continue.
     """
     from labelwright.campaigns.spec import load_spec
+    from labelwright.domain.paths import is_folder
 
-    from .local_servers import needs_embedded_service
+    from .local_servers import Ports, needs_embedded_service
     from .preflight import check_campaign
 
-    if source.is_dir():
+    if is_folder(source):
         spec = spec_for_folder(source, title, labels, labeler, geometry, instructions, output, strict)
     else:
         spec = load_spec(source)
     check_campaign(spec, service_follows=needs_embedded_service(spec))
-    _run_campaign(spec, wait_hours, look_every, keep=keep, as_json=as_json)
+    _run_campaign(spec, wait_hours, look_every, Ports(prefect_port, service_port), keep=keep, as_json=as_json)
 
 
 def spec_for_folder(
@@ -67,7 +72,9 @@ def spec_for_folder(
     return validate_spec(document, "the command line")
 
 
-def _run_campaign(spec: CampaignSpec, wait_hours: float, look_every: float, *, keep: bool, as_json: bool) -> None:
+def _run_campaign(
+    spec: CampaignSpec, wait_hours: float, look_every: float, ports: Ports, *, keep: bool, as_json: bool
+) -> None:
     """Launches, waits for the labels, finishes, exports, and prints the campaign."""
     from labelwright.domain import OPEN
     from labelwright.ledger import open_ledger
@@ -78,7 +85,7 @@ def _run_campaign(spec: CampaignSpec, wait_hours: float, look_every: float, *, k
     from .output import campaigns, console
     from .output.labelers import show_where_to_label
 
-    with local_servers(spec, keep=keep) as servers:
+    with local_servers(spec, ports, "launch_campaign", "run_campaign", keep=keep) as servers:
         console.show_addresses(servers.service_url, servers.prefect_url, as_json)
         ledger = open_ledger(settings().ledger_address())
         with prefect_runtime(servers.prefect), console.progress():
@@ -88,7 +95,7 @@ def _run_campaign(spec: CampaignSpec, wait_hours: float, look_every: float, *, k
             launch_campaign(spec)
             record = ledger.campaigns.get(spec.title)
             if record.state in OPEN:
-                show_where_to_label(settings(), spec, record.remote_id, as_json)
+                show_where_to_label(record, as_json)
             run_campaign(spec, wait_hours=wait_hours, look_every=look_every)
         campaigns.show_campaign(ledger, spec.title, as_json)
         if keep:

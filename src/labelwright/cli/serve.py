@@ -10,6 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from labelwright.service.access import Access
     from labelwright.service.config import AzureStorage, ServiceConfig
     from labelwright.settings import ServiceSettings
 
@@ -28,10 +31,10 @@ def serve_until_stopped(host: str, port: int, data_dir: Path | None) -> None:
 
     Raises CannotRun for a setting or address that cannot be used, NotStarted when the service's disk or database fails.
     """
-    from sqlalchemy.exc import SQLAlchemyError
+    from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-    from labelwright.database import DatabaseRefused
-    from labelwright.domain.errors import CannotRun
+    from labelwright.database import DatabaseRefused, connection_advice
+    from labelwright.domain.errors import AddressInUse, CannotRun
     from labelwright.local import interruptions
     from labelwright.local.servers import NotStarted
     from labelwright.security.private_files import private_folder
@@ -58,23 +61,39 @@ def serve_until_stopped(host: str, port: int, data_dir: Path | None) -> None:
         run_service(
             _service_config(configured, folder, host, port),
             lambda address: console.show_service(address, folder / "admin.json", first=first_start),
+            lambda access: {"/operations": _operations(access, folder)},
         )
     except (CannotListen, RefusesToListen, DatabaseRefused, SchemaRefused, StorageRefused) as refusal:
-        raise CannotRun(str(refusal)) from None
+        raise CannotRun.because_of(refusal) from None
     except (SQLAlchemyError, Busy) as error:
-        raise NotStarted(
-            f"the labeling service cannot use {database}: {getattr(error, 'orig', error)}. Nothing is lost: fix it "
-            "(is the disk full or read-only?), then start it again"
-        ) from None
+        if configured.database_url and isinstance(error, OperationalError):
+            advice = connection_advice(error, "LABELWRIGHT_SERVICE__DATABASE_URL")
+        else:
+            advice = "Nothing is lost: fix it (is the disk full or read-only?), then start it again"
+        message = f"the labeling service cannot use {database}: {getattr(error, 'orig', error)}. {advice}"
+        raise NotStarted(message) from None
     except OSError as error:
         if is_address_error(error):
-            raise CannotRun(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
+            raise AddressInUse(f"cannot listen on {host}:{port}: {error.strerror}. Give another --port") from None
         raise NotStarted(
             f"the labeling service cannot write {error.filename or folder}: {error.strerror or error}. Nothing is "
             "lost: fix it, then start it again, or give another --data-dir"
         ) from None
     except KeyboardInterrupt:
         console.note("the labeling service is stopped")
+
+
+def _operations(access: Access, folder: Path) -> ASGIApp:
+    """The operations page, for the service's admin. Raises OSError."""
+    from labelwright.operations.access import Door
+    from labelwright.operations.app import create_operations
+    from labelwright.operations.sources import Sources
+    from labelwright.prefect_integration.connections import CONNECTIONS
+    from labelwright.prefect_integration.requested_runs import RequestedRuns
+    from labelwright.settings import settings
+
+    door = Door(access, settings().operations, folder / "operations.key")
+    return create_operations(door, Sources(CONNECTIONS, RequestedRuns()))
 
 
 def _service_config(configured: ServiceSettings, folder: Path, host: str, port: int) -> ServiceConfig:

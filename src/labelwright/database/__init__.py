@@ -15,10 +15,12 @@ from .engines import (
     require_utf8,
     sqlite_engine,
 )
+from .faults import connection_advice
 
 __all__ = [
     "WRITES",
     "DatabaseRefused",
+    "connection_advice",
     "execute_on_connect",
     "is_sqlite",
     "lock_for_transaction",

@@ -31,6 +31,8 @@ _EXAMPLE = "postgresql://user:password@host/name"
 class DatabaseRefused(RuntimeError):
     """The database cannot be used. The message says why, and holds no password."""
 
+    error_code = "LW2011"
+
 
 def is_sqlite(url: str) -> bool:
     """Raises DatabaseRefused for a text that is not a URL."""

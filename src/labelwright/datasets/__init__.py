@@ -12,9 +12,10 @@ from .spool.page_file import SpoolDamaged
 from .spool.spool import Spool, SpooledLabels
 from .statistics import Statistics, count
 from .validation import Finding, NotReady, ValidationFailed, ValidationPassed, check_delivery, validate_labels
+from .writers.errors import NotDelivered
 from .writers.formats import Export, FileFormat, FileWriter, FolderFormat, FolderWriter, Format
 from .writers.registry import FORMATS, UnknownFormat, campaign_formats, output_names
-from .writers.writing import NotDelivered, write_file, write_many
+from .writers.writing import write_file, write_many
 
 __all__ = [
     "FORMATS",

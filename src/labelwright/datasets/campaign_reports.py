@@ -1,6 +1,7 @@
 """CSV files in a campaign's folder that say what is not in its datasets: `excluded.csv` and `left-out.csv`.
 
-Both are RFC 4180 with CR LF, in UTF-8.
+Both are RFC 4180 with CR LF, in UTF-8. They are for people: texts that a spreadsheet would run as a formula begin with
+an apostrophe.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from labelwright.domain import ExcludedImage, ShapeNotice
-from labelwright.domain.spreadsheets import csv_cell
+from labelwright.domain.spreadsheets import defused_cell
 
 from .files import whole_file
 
@@ -29,7 +30,7 @@ def write_excluded(path: Path, images: Iterable[ExcludedImage]) -> int:
     Without any image there is no file: that of an earlier delivery is deleted.
     """
     lines = [
-        b"%b,%b,%b\r\n" % (csv_cell(image.name), csv_cell(image.state.value), csv_cell(image.detail))
+        b"%b,%b,%b\r\n" % (defused_cell(image.name), defused_cell(image.state.value), defused_cell(image.detail))
         for image in sorted(images, key=lambda image: image.name)
     ]
     if not lines:
@@ -52,4 +53,4 @@ def write_left_out(path: Path, rows: Iterable[tuple[str, ...]]) -> None:
     with whole_file(path) as file:
         file.write(",".join(LEFT_OUT_COLUMNS).encode() + b"\r\n")
         for row in rows:
-            file.write(b",".join(map(csv_cell, row)) + b"\r\n")
+            file.write(b",".join(map(defused_cell, row)) + b"\r\n")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
+from types import MappingProxyType
 
 import orjson
 
@@ -34,6 +35,8 @@ class Reason(StrEnum):
 
     NOT_LABELED = "not labeled"
     DRAFT = "draft"
+    IN_REVIEW = "in review"
+    """Labeled, and not accepted yet where the campaign waits for that."""
     SKIPPED = "skipped"
     REJECTED = "rejected"
     DELETED = "deleted on the platform"
@@ -50,11 +53,14 @@ SETTLED = frozenset({Reason.SKIPPED, Reason.REJECTED, Reason.DELETED})
 REASONS = {
     ImageState.NOT_LABELED: Reason.NOT_LABELED,
     ImageState.DRAFT: Reason.DRAFT,
+    ImageState.LABELED: Reason.IN_REVIEW,
     ImageState.SKIPPED: Reason.SKIPPED,
     ImageState.REJECTED: Reason.REJECTED,
     ImageState.GONE: Reason.DELETED,
+    ImageState.FAILED: Reason.FAILED,
+    ImageState.CANCELLED: Reason.FAILED,
 }
-"""By the state of an excluded image."""
+"""By the state of an image that is excluded or not labeled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,8 @@ class ListedImage:
     name: str
     reason: Reason
     place: str = ""
+    can_change: bool = False
+    """Rejected by a review of its labels, so that they are corrected; other rejected images are rejected for good."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +97,7 @@ class Delivery:
     @property
     def complete(self) -> bool:
         """Whether no listed image can still be labeled or corrected."""
-        return all(image.reason in SETTLED for image in self.listed)
+        return all(image.reason in SETTLED and not image.can_change for image in self.listed)
 
     def by_reason(self) -> dict[str, int]:
         """The number of listed images for each reason, the most frequent one first."""
@@ -103,7 +111,7 @@ class Delivery:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in self.by_reason().items())
         return f"{ready}; the other {len(self.listed):,}: {reasons}" if self.listed else ready
 
-    def to_dict(self, most: int = 1000) -> dict[str, object]:
+    def to_dict(self, most: int = 1000, source_names: Mapping[str, str] = MappingProxyType({})) -> dict[str, object]:
         """For receipts: the counts, and up to `most` of the listed images."""
         return {
             "images": self.images,
@@ -111,14 +119,18 @@ class Delivery:
             "empty": self.empty,
             "by_reason": self.by_reason(),
             "listed": [
-                {"image": image.name, "reason": image.reason.value, "place": image.place}
+                {
+                    "image": source_names.get(image.name, image.name),
+                    "reason": image.reason.value,
+                    "place": image.place,
+                }
                 for image in self.listed[:most]
             ],
         }
 
     def write(self, path: Path) -> None:
         """Keeps the delivery for the steps that write and register it."""
-        listed = [[image.name, image.reason.value, image.place] for image in self.listed]
+        listed = [[image.name, image.reason.value, image.place, image.can_change] for image in self.listed]
         with whole_file(path, lasting=True) as file:
             file.write(orjson.dumps({"images": self.images, "empty": self.empty, "listed": listed}))
 
@@ -129,12 +141,12 @@ def read_delivery(path: Path) -> Delivery | None:
         document = orjson.loads(path.read_bytes())
     except FileNotFoundError:
         return None
-    listed = tuple(ListedImage(name, Reason(reason), place) for name, reason, place in document["listed"])
+    listed = tuple(ListedImage(name, Reason(reason), *rest) for name, reason, *rest in document["listed"])
     return Delivery(document["images"], listed, document["empty"])
 
 
 def write_rejected(path: Path, images: Iterable[ListedImage]) -> None:
-    """Writes a row of `REJECTED_COLUMNS` for each image. RFC 4180 with CR LF, in UTF-8."""
+    """Writes a row of `REJECTED_COLUMNS` for each image. RFC 4180 with CR LF, in UTF-8, texts as they are."""
     with whole_file(path) as file:
         file.write(",".join(REJECTED_COLUMNS).encode() + b"\r\n")
         for image in images:

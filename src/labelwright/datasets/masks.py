@@ -35,6 +35,23 @@ def mask_polygons(flat: Sequence[int]) -> list[Loop]:
     return [[(x + left, y + top) for x, y in loop] for loop in outlines(bits)]
 
 
+def run_length_polygons(size: Sequence[int], counts: Sequence[int]) -> list[Loop]:
+    """Polygons that together cover just the pixels of COCO's uncompressed run lengths. `size`: height and width.
+
+    Raises ValueError for run lengths that do not add up to the image.
+    """
+    height, width = size
+    if sum(counts) != height * width or min(counts, default=0) < 0:
+        raise ValueError(f"run lengths of {sum(counts)} pixels, not {height} x {width}")
+    bits = np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape(width, height).T
+    (rows,), (columns,) = np.nonzero(bits.any(axis=1)), np.nonzero(bits.any(axis=0))
+    if not len(rows):
+        return []
+    left, top = int(columns[0]), int(rows[0])
+    loops = outlines(bits[top : int(rows[-1]) + 1, left : int(columns[-1]) + 1])
+    return [[(x + left, y + top) for x, y in loop] for loop in loops]
+
+
 def _bits(flat: Sequence[int]) -> tuple[np.ndarray[Any, Any], int, int]:
     """The pixels in the smallest box around them, and the left and the top of this box."""
     runs = np.asarray(flat, dtype=np.int64).reshape(-1, 3)

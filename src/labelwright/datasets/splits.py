@@ -1,7 +1,7 @@
-"""Training, validation and test images, assigned by image hash.
+"""Training, validation and test images, assigned by the hash of the image or of the group that it belongs to.
 
-The part of an image depends on nothing but its own bytes: when images are added, none of the others changes its part,
-and two copies of one image are always in the same part.
+The part of an image depends on nothing but its own bytes, or its group's name: when images are added, none of the
+others changes its part, and two copies of one image, or two images of one group, are always in the same part.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from .split_groups import BY_IMAGE, Grouping
 from .spool.batch import Batch
 
 PARTS = ("train", "validation", "test")
@@ -18,11 +19,15 @@ _STEPS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Percentages of the three parts; together 100. Raises ValueError."""
+    """Percentages of the three parts; together 100. Raises ValueError.
+
+    The percentages hold for many images, or many groups: each is assigned as a whole, whatever its size.
+    """
 
     train: float
     validation: float
     test: float = 0.0
+    grouping: Grouping = BY_IMAGE
 
     def __post_init__(self) -> None:
         shares = (self.train, self.validation, self.test)
@@ -34,7 +39,12 @@ class Split:
         """The parts with more than 0 percent."""
         return tuple(part for part in PARTS if getattr(self, part))
 
+    def part_of_image(self, name: str, sha256: str, group: str | None = None) -> str:
+        """The part of an image by its name, hash, and group in the manifest."""
+        return self.part_of(self.grouping.digest_of(name, sha256, group))
+
     def part_of(self, sha256: str) -> str:
+        """The part of an image or a group by its hash."""
         percent = int(sha256[:15], 16) % _STEPS * 100 / _STEPS
         if percent < self.train:
             return "train"
@@ -43,7 +53,7 @@ class Split:
 
 def split_batch(batch: Batch, split: Split) -> dict[str, Batch]:
     """The batch of each part, images in the same order; parts without an image are not there."""
-    assigned = [split.part_of(image.sha256) for image in batch.images]
+    assigned = [split.part_of_image(image.name, image.sha256, image.group) for image in batch.images]
     return {part: select_images(batch, [name == part for name in assigned]) for part in split.parts if part in assigned}
 
 

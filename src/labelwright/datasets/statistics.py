@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -13,6 +13,12 @@ from .spool.batch import Batch, Delivered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+class BatchWatcher(Protocol):
+    """Receives every batch of a delivery."""
+
+    def add(self, batch: Batch) -> None: ...
 
 
 class Statistics:
@@ -80,9 +86,10 @@ def _counts_by_name(batch: Batch, counts: NDArray[np.intp]) -> dict[str, int]:
     return {name: number for name, number in zip(batch.names, counts.tolist(), strict=True) if number}
 
 
-def count(labels: Delivered, schema: LabelSchema) -> Statistics:
-    """Counts labels in a pass of its own."""
+def count(labels: Delivered, schema: LabelSchema, *watchers: BatchWatcher) -> Statistics:
+    """Counts labels in a pass of its own. `watchers` are handed every batch, too."""
     statistics = Statistics(schema)
     for batch in labels.batches():
-        statistics.add(batch)
+        for watcher in (statistics, *watchers):
+            watcher.add(batch)
     return statistics

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from labelwright.domain import Geometry, LabelSchema
+from labelwright.domain import Geometry, ImageState, LabelSchema
 
 from .delivery import REASONS, SETTLED, Delivery, ListedImage, Reason, joined_places
-from .spool.batch import Batch, Delivered, StockedImage
+from .spool.batch import UNKNOWN_SIZE, Batch, Delivered, StockedImage
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,6 +34,10 @@ _ADVICE = {
         "images without labels, neither skipped nor deleted on the platform",
         "wait until the platform has them labeled, then read the labels again",
     ),
+    "rejected": (
+        "images whose labels a review rejected",
+        "have them corrected and accepted on the platform, then read the labels again",
+    ),
     "unknown": ("labeled images that the campaign does not have", "find out who put them into the campaign"),
     "nothing": (
         "reason why nothing is left to deliver",
@@ -45,7 +49,10 @@ _ADVICE = {
     ),
     "repeated": ("images delivered more than once", "empty the spool and read all pages again"),
     "manifest": ("images listed twice in the manifest", "correct the manifest: names and positions must be unique"),
-    "size": ("images of another size than the manifest's", "compare the image on the platform with the file (EXIF?)"),
+    "size": (
+        "images of another size than the manifest's",
+        "compare the image on the platform with the file (EXIF?); reopening does not change it",
+    ),
     "outside": ("shapes outside their image", "correct them on the platform, or clamp them in its adapter"),
     "label": ("labels that the schema does not have", "add them to the schema, or correct them on the platform"),
     "geometry": ("labels whose shape the schema does not allow", "correct them, or allow more in the label's geometry"),
@@ -59,6 +66,7 @@ _ADVICE = {
 IMAGE_KINDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
     {
         "missing": (Reason.NOT_LABELED, ""),
+        "rejected": (Reason.REJECTED, ""),
         "size": (Reason.WRONG_SIZE, ""),
         "outside": (Reason.SHAPE_REFUSED, "outside its image"),
         "label": (Reason.SHAPE_REFUSED, "label not in the schema"),
@@ -68,6 +76,9 @@ IMAGE_KINDS: Mapping[str, tuple[Reason, str]] = MappingProxyType(
 """Kinds of findings that concern single images: the reason for which such an image is listed, and what is wrong."""
 
 _NONE: Mapping[str, str] = MappingProxyType({})
+
+Unlabeled = Mapping[str, tuple[ImageState, str]]
+"""State on the platform, and where it is there, of images that are not labeled, by name."""
 
 
 @dataclass(slots=True)
@@ -89,6 +100,8 @@ class Finding:
 class ValidationFailed(ValueError):
     """The labels must not be registered. `findings` has an entry for each kind, the message lists all of them."""
 
+    error_code = "LW5010"
+
     def __init__(self, findings: Iterable[Finding]) -> None:
         self.findings = tuple(findings)
         listed = "".join(f"\n  {finding}" for finding in self.findings)
@@ -100,6 +113,8 @@ class ValidationFailed(ValueError):
 
 class NotReady(ValidationFailed):
     """Images of the campaign cannot be delivered, and a delivery of the others was not asked for."""
+
+    error_code = "LW5016"
 
     def __init__(self, findings: Iterable[Finding], delivery: Delivery, advice: str = "") -> None:
         super().__init__(findings)
@@ -131,6 +146,7 @@ class LabelValidator:
         self._excluded: list[StockedImage] = []
         self._listed: dict[str, tuple[int, Reason, list[str]]] = {}
         self._empty: set[str] = set()
+        self._in_rework: set[str] = set()
         self._manifest = 0
         self.images = 0
         self.annotations = 0
@@ -164,6 +180,9 @@ class LabelValidator:
             self._empty |= {batch.images[index].name for index in empty}
         for image in batch.missing:
             self.note("missing", image.name, image, f"image {image.remote_id}" if image.remote_id else "")
+        for image in batch.rejected:
+            self.note("rejected", image.name, image, "its labels were rejected in a review")
+            self._in_rework.add(image.name)
         self._check_manifest(batch.images + batch.missing + batch.excluded)
         sizes = [(image.size.width, image.size.height) for image in batch.images]
         if sizes != batch.sizes:
@@ -180,7 +199,7 @@ class LabelValidator:
         earlier_done: int | None = None,
         expected_objects: int | None = None,
         labeling_open: bool = False,
-        failed: Mapping[str, str] = _NONE,
+        unlabeled: Unlabeled = MappingProxyType({}),
         drawn_wrong: Mapping[str, str] = _NONE,
     ) -> Delivery:
         """What can be delivered. Raises ValidationFailed for faults of the whole. See `check_delivery`."""
@@ -192,7 +211,7 @@ class LabelValidator:
                 self.note("repeated", name)
         self._check_counts("images", self.images + self.excluded, expected_done, earlier_done)
         self._check_counts("annotations", self.annotations, expected_objects)
-        delivery = self._delivery(labels, failed, drawn_wrong)
+        delivery = self._delivery(labels, unlabeled, drawn_wrong)
         checked = delivery.delivered + len(delivery.listed)
         if expected_images is not None and checked != expected_images:
             self.note("count", f"{checked} images were checked, the campaign's manifest has {expected_images}")
@@ -227,7 +246,7 @@ class LabelValidator:
             counted = f"{low}" if low == high else f"{low} to {high}"
             self.note("count", f"{read} {unit} were read, the platform counts {counted}")
 
-    def _delivery(self, labels: Delivered, failed: Mapping[str, str], drawn_wrong: Mapping[str, str]) -> Delivery:
+    def _delivery(self, labels: Delivered, unlabeled: Unlabeled, drawn_wrong: Mapping[str, str]) -> Delivery:
         both, excluded = set(labels.both()), labels.excluded()
         if both or drawn_wrong:
             for image in (image for batch in labels.batches() for image in batch.images):
@@ -238,10 +257,12 @@ class LabelValidator:
                     self._list(image, Reason.SHAPE_REFUSED, drawn_wrong[image.name])
         listed = []
         for name, (_, reason, places) in sorted(self._listed.items(), key=lambda item: (item[1][0], item[0])):
-            if reason is Reason.NOT_LABELED and name in failed:
-                listed.append(ListedImage(name, Reason.FAILED, failed[name]))
+            place, can_change = joined_places([place for place in places if place]), name in self._in_rework
+            if reason is Reason.NOT_LABELED and name in unlabeled:
+                state, detail = unlabeled[name]
+                listed.append(_unlabeled(name, state, detail or place))
             else:
-                listed.append(ListedImage(name, reason, joined_places([place for place in places if place])))
+                listed.append(ListedImage(name, reason, place, can_change))
         return Delivery(self._manifest, tuple(listed), len(self._empty - self._listed.keys()))
 
     def _check_manifest(self, images: list[StockedImage]) -> None:
@@ -260,7 +281,7 @@ class LabelValidator:
 
     def _note_sizes(self, batch: Batch) -> None:
         for image, (width, height) in zip(batch.images, batch.sizes, strict=True):
-            if (width, height) != (image.size.width, image.size.height):
+            if (width, height) not in (UNKNOWN_SIZE, (image.size.width, image.size.height)):
                 expected = f"{image.size.width} x {image.size.height}"
                 place = f"{width} x {height} on the platform, {expected} in the manifest"
                 self.note("size", f"{image.name}: {place}", image, place)
@@ -309,6 +330,12 @@ class LabelValidator:
                 self.note(kind, f"{image.name} ({size}): {place}", image, place)
 
 
+def _unlabeled(name: str, state: ImageState, place: str) -> ListedImage:
+    """An image that is not labeled, in this state on the platform."""
+    reason = REASONS.get(state, Reason.NOT_LABELED)
+    return ListedImage(name, reason, place, can_change=reason is Reason.REJECTED)
+
+
 def check_delivery(
     labels: Delivered,
     schema: LabelSchema,
@@ -319,7 +346,7 @@ def check_delivery(
     earlier_done: int | None = None,
     expected_objects: int | None = None,
     labeling_open: bool = False,
-    failed: Mapping[str, str] = _NONE,
+    unlabeled: Unlabeled = MappingProxyType({}),
     drawn_wrong: Mapping[str, str] = _NONE,
 ) -> Delivery:
     """Decides which images are delivered, and lists every other image of the manifest with its reason.
@@ -331,7 +358,7 @@ def check_delivery(
         earlier_done: the same before the labels were read, while labelers are at work.
         expected_objects: annotations of any kind that the platform counts.
         labeling_open: labelers are at work, so that an image may come twice, or be skipped after it was read.
-        failed: by name, why images failed on the platform.
+        unlabeled: what the platform says of images that are not labeled.
         drawn_wrong: by name, images of which shapes were dropped, see `images_drawn_wrong`.
 
     Raises ValidationFailed for faults of the whole: an image that the campaign does not have, names that occur twice,
@@ -347,7 +374,7 @@ def check_delivery(
         earlier_done=earlier_done,
         expected_objects=expected_objects,
         labeling_open=labeling_open,
-        failed=failed,
+        unlabeled=unlabeled,
         drawn_wrong=drawn_wrong,
     )
     if validator.findings and not accept_partial:

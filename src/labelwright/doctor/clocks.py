@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from urllib.parse import urlsplit
 
-from .findings import Finding, Level
+from .findings import CLOCK, Finding, Level
 
 SKEW = 30.0
 """Seconds that two clocks may differ: a lease lives for 90."""
@@ -30,7 +30,8 @@ def check_clock(area: str, url: str) -> Iterator[Finding]:
     if skew > SKEW:
         direction = "behind" if difference > 0 else "ahead of"
         message = f"this machine's clock is {skew:.0f} seconds {direction} that of {origin_of(url)}"
-        yield Finding(area, Level.ERROR, message, "Set the clock (NTP): leases and signatures depend on it")
+        advice = "Set the clock (NTP): leases and signatures depend on it"
+        yield Finding(area, Level.ERROR, message, advice, CLOCK)
     else:
         yield Finding(area, Level.OK, "the clocks agree")
 

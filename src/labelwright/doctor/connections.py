@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+from labelwright.domain.errors import error_code_of
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings
 
 from .clocks import check_clock
@@ -45,7 +46,7 @@ def _check_connection(area: str, name: str, platform: str, settings: Settings) -
     try:
         connection = settings.connection(name)
     except SettingsError as error:
-        yield Finding(area, Level.ERROR, str(error), "")
+        yield Finding(area, Level.ERROR, str(error), "", error_code_of(error))
         return
     yield _check_platform(area, name, platform, connection)
     if connection.url:
@@ -71,11 +72,13 @@ def _check_platform(area: str, name: str, platform: str, connection: ConnectionS
         return Finding(area, Level.OK, f"{platform}: {adapter.check()}")
     except AccessDenied as error:
         advice = f"Check the key and secret of connection {name}: {variable}__KEY and __SECRET"
-        return Finding(area, Level.ERROR, str(error), advice)
+        return Finding(area, Level.ERROR, str(error), advice, error_code_of(error))
     except PlatformUnavailable as error:
-        return Finding(area, Level.ERROR, str(error), f"See whether the server runs; its address is {variable}__URL")
+        advice = f"See whether the server runs; its address is {variable}__URL"
+        return Finding(area, Level.ERROR, str(error), advice, error_code_of(error))
     except PlatformError as error:
-        return Finding(area, Level.ERROR, str(error), f"Check {variable}__URL, __KEY and __SECRET")
+        advice = f"Check {variable}__URL, __KEY and __SECRET"
+        return Finding(area, Level.ERROR, str(error), advice, error_code_of(error))
 
 
 # Stores
@@ -119,8 +122,11 @@ def _check_workspace(area: str, name: str, request: Callable[[], str]) -> Iterat
     try:
         yield Finding(area, Level.OK, request())
     except AccessDenied as error:
-        yield Finding(area, Level.ERROR, str(error), "Give the identity its roles, see docs/azure.md")
+        advice = "Give the identity its roles, see docs/azure.md"
+        yield Finding(area, Level.ERROR, str(error), advice, error_code_of(error))
     except PlatformUnavailable as error:
-        yield Finding(area, Level.ERROR, str(error), "Try again; does this machine reach Azure?")
+        advice = "Try again; does this machine reach Azure?"
+        yield Finding(area, Level.ERROR, str(error), advice, error_code_of(error))
     except (SettingsError, PlatformError) as error:
-        yield Finding(area, Level.ERROR, str(error), f"Check {variable}__...")
+        advice = f"Check {variable}__..."
+        yield Finding(area, Level.ERROR, str(error), advice, error_code_of(error))

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 
-from .findings import Finding, Level
+from .findings import LATE, UNFORESEEN, Finding, Level
 
 DEADLINE = 60.0
 """Seconds that one check may take."""
@@ -30,7 +30,7 @@ def findings_of(area: str, check: Callable[[], Iterator[Finding]], deadline: flo
                 findings.put(finding)
         except Exception as error:  # noqa: BLE001 - a failing check must not end the others
             message = f"this check failed: {type(error).__name__}: {error}"
-            findings.put(Finding(area, Level.ERROR, message, "Please report it"))
+            findings.put(Finding(area, Level.ERROR, message, "Please report it", UNFORESEEN))
         finally:
             findings.put(None)
 
@@ -44,7 +44,7 @@ def findings_of(area: str, check: Callable[[], Iterator[Finding]], deadline: flo
         except queue.Empty:
             _hanging.append(thread)
             advice = "See whether its server runs and is reached from here; --deadline gives it longer"
-            yield Finding(area, Level.ERROR, f"did not answer within {deadline:g} seconds", advice)
+            yield Finding(area, Level.ERROR, f"did not answer within {deadline:g} seconds", advice, LATE)
             return
         if finding is None:
             return

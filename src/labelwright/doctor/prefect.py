@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import socket
+import ssl
 from collections.abc import Iterator
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from labelwright import __version__
-from labelwright.domain.errors import CannotRun
+from labelwright.domain.errors import CannotRun, error_code_of
 from labelwright.settings import Settings
 
 from .clocks import check_clock, origin_of
+from .deployments import check_deployment
 from .findings import Finding, Level
+from .workers import check_workers
 
 if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
@@ -23,7 +26,13 @@ def check_prefect(_settings: Settings) -> Iterator[Finding]:
     try:
         client = require_prefect_client()
     except CannotRun as error:
-        yield Finding("prefect", Level.WARNING, str(error), "Without one, runs use a server that ends with them")
+        yield Finding(
+            "prefect",
+            Level.WARNING,
+            str(error),
+            "Without one, runs use a server that ends with them",
+            error_code_of(error),
+        )
         return
     from httpx import HTTPError
 
@@ -32,49 +41,51 @@ def check_prefect(_settings: Settings) -> Iterator[Finding]:
         with client:
             yield _compare_versions(client.api_version(), version("prefect"), address)
             yield from check_clock("prefect", address)
-            yield from _check_workers(client)
+            yield from _check_pool(client)
     except (HTTPError, RuntimeError) as error:
-        message = f"{origin_of(address)} does not answer: {type(error).__name__}"
-        yield Finding("prefect", Level.ERROR, message, "Start it, or check PREFECT_API_URL and PREFECT_API_AUTH_STRING")
+        yield Finding("prefect", Level.ERROR, *_fault(error, origin_of(address)))
 
 
-def _check_workers(client: SyncPrefectClient) -> Iterator[Finding]:
-    """Checks work pool and workers, and the deployments when there is a work pool."""
+def _fault(error: Exception, server: str) -> tuple[str, str]:
+    """Returns what is wrong with the server, and what to do."""
+    from httpx import HTTPStatusError, TimeoutException
+
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, socket.gaierror | ConnectionRefusedError | ssl.SSLError):
+        cause = cause.__cause__ or cause.__context__
+    if isinstance(error, HTTPStatusError):
+        message = f"{server} answers with status {error.response.status_code}"
+        if error.response.status_code in (401, 403):
+            return message, "It refuses the credential: correct PREFECT_API_AUTH_STRING or PREFECT_API_KEY"
+        return message, "Check PREFECT_API_URL, which ends in /api; and see the log of its server"
+    advice = "Start it, or check PREFECT_API_URL and PREFECT_API_AUTH_STRING"
+    if isinstance(cause, socket.gaierror):
+        advice = "Its host's name is unknown here: correct the host in PREFECT_API_URL, or see why DNS fails"
+    elif isinstance(cause, ssl.SSLError):
+        advice = "Check https or http in PREFECT_API_URL; PREFECT_API_SSL_CERT_FILE names a CA of your own"
+    elif isinstance(cause, ConnectionRefusedError):
+        advice = "Nothing listens there: start it (prefect server start), or correct PREFECT_API_URL"
+    elif isinstance(error, TimeoutException):
+        advice = "See whether its host is up, and whether a firewall lets this machine through"
+    return f"{server} does not answer: {type(error).__name__}", advice
+
+
+def _check_pool(client: SyncPrefectClient) -> Iterator[Finding]:
+    """Checks work pool, workers, and the deployments when there is a work pool."""
     from prefect.exceptions import ObjectNotFound
 
-    from labelwright.prefect_integration.deployments import POOL, deployment_names, online_workers, prefect_file
+    from labelwright.prefect_integration.deployments import POOL, deployment_names, prefect_file
 
     try:
         pool = client.read_work_pool(POOL)
     except ObjectNotFound:
         yield Finding("prefect", Level.ERROR, f"it has no work pool '{POOL}'", "labelwright deploy")
         return
-    workers = len(online_workers(client))
-    message = f"work pool '{POOL}' ({pool.type}): {workers} workers are online"
     if pool.is_paused:
         yield Finding("prefect", Level.ERROR, f"work pool '{POOL}' is paused", f"prefect work-pool resume {POOL}")
-    elif not workers:
-        yield Finding("prefect", Level.ERROR, message, f"prefect worker start --pool {POOL}")
-    else:
-        yield Finding("prefect", Level.OK, message)
+    yield from check_workers(client, POOL, pool.type)
     for name in deployment_names(prefect_file()):
-        yield _check_deployment(client, name)
-
-
-def _check_deployment(client: SyncPrefectClient, name: str) -> Finding:
-    from prefect.exceptions import ObjectNotFound
-
-    try:
-        deployment = client.read_deployment_by_name(name)
-    except ObjectNotFound:
-        return Finding("prefect", Level.ERROR, f"deployment {name} is missing", "labelwright deploy")
-    if deployment.paused:
-        advice = f"prefect deployment schedule resume {name} ID, or the switch in the UI"
-        return Finding("prefect", Level.WARNING, f"deployment {name} is paused", advice)
-    if deployment.version not in (None, __version__):
-        message = f"deployment {name} is of version {deployment.version}, this is {__version__}"
-        return Finding("prefect", Level.WARNING, message, "labelwright deploy")
-    return Finding("prefect", Level.OK, f"deployment {name}")
+        yield from check_deployment(client, name)
 
 
 def _compare_versions(server: str, local: str, address: str) -> Finding:

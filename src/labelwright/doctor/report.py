@@ -11,12 +11,14 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, requires, version
 from typing import Any
 
 from labelwright import __version__
+from labelwright.domain.errors import error_code_of
 from labelwright.security.masking import mask, mask_own
 from labelwright.settings import Settings, SettingsError, settings
 
@@ -26,6 +28,9 @@ from .findings import Finding, Level
 from .ledger import check_ledger
 from .prefect import check_prefect
 from .results_and_dask import check_dask, check_results
+from .shared import FOLDERS, check_shared
+from .sizes import size_checks
+from .team import check_team
 
 LEAST_BYTES = 16 << 20
 """Free bytes below which the ledger cannot be written for long."""
@@ -53,12 +58,14 @@ def _run_checks(deadline: float) -> Iterator[Finding]:
     try:
         current = settings()
     except SettingsError as error:
-        yield Finding("settings", Level.ERROR, str(error), "Fix the setting; nothing else was checked")
+        yield Finding(
+            "settings", Level.ERROR, str(error), "Fix the setting; nothing else was checked", error_code_of(error)
+        )
         return
     yield Finding("settings", Level.OK, f"home folder {current.home}")
     for area, check in _checks(current):
         for finding in findings_of(area, check, deadline):
-            yield Finding(finding.area, finding.level, mask(finding.message), mask_own(finding.advice))
+            yield replace(finding, message=mask(finding.message), advice=mask_own(finding.advice))
 
 
 def _checks(current: Settings) -> Iterator[tuple[str, Check]]:
@@ -68,8 +75,11 @@ def _checks(current: Settings) -> Iterator[tuple[str, Check]]:
     # Here, and not in the checks: when one is late, the next would import Prefect while it is half imported.
     import_module("prefect.client.orchestration")
     yield "prefect", partial(check_prefect, current)
+    yield from size_checks(current)
+    yield "team", partial(check_team, current)
     yield "results", partial(check_results, current)
     yield "dask", partial(check_dask, current)
+    yield FOLDERS, partial(check_shared, current)
     yield from connection_checks(current)
     yield from store_checks(current)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from urllib.parse import urlsplit
 
-from labelwright.domain.errors import CannotRun
+from labelwright.domain.errors import CannotRun, error_code_of
 from labelwright.settings import ResultsSettings, Settings, SettingsError
 
 from .findings import Finding, Level
@@ -26,7 +26,7 @@ def check_results(settings: Settings) -> Iterator[Finding]:
         try:
             yield _check_container(settings.results)
         except (CannotRun, SettingsError) as error:
-            yield Finding("results", Level.ERROR, str(error), "Check LABELWRIGHT_RESULTS__...")
+            yield Finding("results", Level.ERROR, str(error), "Check LABELWRIGHT_RESULTS__...", error_code_of(error))
             return
     if block is not None:
         yield _check_block(block)

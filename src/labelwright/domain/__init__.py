@@ -1,9 +1,10 @@
 """Campaign states, images, label schema, annotations and shapes. Standard library only, and shapely in `planar`."""
 
+from .boxes import Boxes
 from .campaign import BLOCKED, LABELED, MOVES, OPEN, WORK, IllegalMove, State, Work, move
 from .geometry import Box, InvalidShape, MultiPolygon, Polygon, Size, WholeImage
 from .image_states import ExcludedImage, ImageState, ShapeNotice
-from .images import Image, Reject, UnsafeName, safe_name
+from .images import Image, Reject, UnsafeName, VideoFrame, safe_name
 from .labels import (
     GROUP,
     OCCLUDED,
@@ -35,6 +36,7 @@ __all__ = [
     "Annotation",
     "Attribute",
     "Box",
+    "Boxes",
     "ExcludedImage",
     "Geometry",
     "IllegalMove",
@@ -60,6 +62,7 @@ __all__ = [
     "Size",
     "State",
     "UnsafeName",
+    "VideoFrame",
     "WholeImage",
     "Work",
     "is_overdue",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .geometry import Size
 
@@ -28,6 +28,25 @@ class Image:
     """32 hexadecimal digits; what a blob store keeps as Content-MD5 (there in base64)."""
     format: str
     """Pillow's name: JPEG, PNG, ..."""
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What a person should know of the file, as sentences without a subject. Not kept in the ledger."""
+    decoding_bytes: int | None = field(default=None, compare=False)
+    """Of memory that the embedded service needs to decode the file. None when unknown: not kept in the ledger."""
+    perceptual_hash: int | None = field(default=None, compare=False)
+    """64 bits, few of which differ in changed copies of a picture. None without contrast, and when not asked for: not
+    kept in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoFrame:
+    """Where in a video an image comes from."""
+
+    video: str
+    """The video's file name as its source has it."""
+    number: int
+    """From 0, in the order in which frames are shown."""
+    seconds: float
+    """From the video's first frame, to the microsecond."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -189,8 +189,10 @@ class LabeledImage:
     """
 
     name: str
-    size: Size
-    annotations: tuple[Annotation, ...] = ()
+    size: Size | None
+    """None where the platform does not know it, as of an image without annotations: the manifest has it."""
+    annotations: Sequence[Annotation] = ()
+    """A tuple, or `Boxes`."""
     remote_id: str = ""
     """The platform's id of the image."""
     state: ImageState = ImageState.LABELED

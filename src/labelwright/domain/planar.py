@@ -287,3 +287,26 @@ def _side(a: Corner, b: Corner, c: Corner) -> int:
     ax, ay, bx, by, cx, cy = (above * (largest // below) for above, below in ratios)
     exact = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
     return (exact > 0) - (exact < 0)
+
+
+def compare_outlines(first: Sequence[Ring], second: Sequence[Ring]) -> tuple[float, float]:
+    """Intersection over union of two objects of one or more parts, and the Hausdorff distance of their outlines.
+
+    The distance is in pixels: how far the farthest corner of one is from the outline of the other.
+    """
+    import shapely
+
+    regions = [_region(rings) for rings in (first, second)]
+    union = shapely.union(*regions).area
+    if not all(region.area for region in regions):
+        return 0.0, 0.0
+    borders = [shapely.boundary(region) for region in regions]
+    return float(shapely.intersection(*regions).area / union), float(shapely.hausdorff_distance(*borders))
+
+
+def _region(rings: Sequence[Ring]) -> Any:
+    """What the rings cover together: those that touch or overlap are one part."""
+    import shapely
+
+    parts = shapely.get_parts(shapely.make_valid([shapely.Polygon(ring) for ring in rings]))
+    return shapely.union_all(shapely.get_parts(parts[shapely.area(parts) > 0]))

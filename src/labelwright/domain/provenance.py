@@ -34,13 +34,22 @@ class Provenance:
     seconds: float | None = None
     """Time that the labeler spent on it."""
     origin: Origin | None = None
+    model_version: str | None = None
+    """Of the model that predicted it; where the origin is PREDICTION or CORRECTED."""
 
     def __post_init__(self) -> None:
+        if self.model_version is not None and self.origin not in (Origin.PREDICTION, Origin.CORRECTED):
+            raise ValueError(f"a model's version is for predictions, and this is {self.origin or 'of no known origin'}")
+        if self.model_version == "":
+            object.__setattr__(self, "model_version", None)
         if self.labeler == "":
             object.__setattr__(self, "labeler", None)
-        for name in ("created_at", "changed_at"):
-            object.__setattr__(self, name, in_utc(getattr(self, name)))
-        object.__setattr__(self, "seconds", checked_seconds(self.seconds))
+        if self.created_at is not None:
+            object.__setattr__(self, "created_at", in_utc(self.created_at))
+        if self.changed_at is not None:
+            object.__setattr__(self, "changed_at", in_utc(self.changed_at))
+        if self.seconds is not None:
+            object.__setattr__(self, "seconds", checked_seconds(self.seconds))
 
     @property
     def labeled_at(self) -> datetime | None:

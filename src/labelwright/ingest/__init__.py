@@ -3,6 +3,7 @@
 from .checks.decode import Limits, check_image
 from .checks.inventory import Checked, InventoryItem, RemoteChecker, build_inventory, check_files
 from .checks.listings import write_manifest, write_rejects
+from .checks.near_duplicates import NearDuplicates, NearDuplicateSearch
 from .sources.azure_container import ContainerSource
 from .sources.local import CannotRead, FilesSource, FolderSource, Source, SourceError, SourceFile
 from .sources.manifest import ManifestSource
@@ -25,6 +26,8 @@ __all__ = [
     "InventoryItem",
     "Limits",
     "ManifestSource",
+    "NearDuplicateSearch",
+    "NearDuplicates",
     "RemoteChecker",
     "Source",
     "SourceError",

@@ -9,16 +9,19 @@ from __future__ import annotations
 from threading import Lock
 
 from .campaigns import CampaignRecord, Campaigns, Move
-from .database import Database
+from .database import Database, identity_of
 from .effects import AlreadyThere, Effect, EffectItem, Effects
 from .errors import LedgerError, UnknownCampaign
+from .fences import LeaseLost
 from .image_states import ImageStates
 from .inbox import DROPS, Inbox, Letter, drop_key
-from .leases import CampaignBusy, Lease, LeaseLost, Leases, Process
+from .labeler_keys import KeyRecord, LabelerKeyRecords
+from .leases import CampaignBusy, Lease, Leases, Process
 from .left_out import LeftOut
-from .manifest import ManifestEntry, Manifests, stretches
+from .manifest import ImageRow, ManifestEntry, Manifests, stretches
 from .outbox import Event, Outbox
-from .registered import DatasetVersion
+from .registered import DatasetVersion, NewDataset
+from .runs import RecordedRun, Runs
 from .waits import Wait, Waits
 
 __all__ = [
@@ -30,7 +33,10 @@ __all__ = [
     "Effect",
     "EffectItem",
     "Event",
+    "ImageRow",
     "ImageStates",
+    "KeyRecord",
+    "LabelerKeyRecords",
     "Lease",
     "LeaseLost",
     "Ledger",
@@ -39,12 +45,15 @@ __all__ = [
     "Letter",
     "ManifestEntry",
     "Move",
+    "NewDataset",
     "Process",
+    "RecordedRun",
     "UnknownCampaign",
     "Wait",
     "campaign_lease",
     "drop_key",
     "open_ledger",
+    "opened_ledgers",
     "stretches",
 ]
 
@@ -58,11 +67,18 @@ class Ledger:
         self.manifests = Manifests(self._database)
         self.image_states = ImageStates(self._database)
         self.leases = Leases(self._database)
-        self.effects = Effects(self._database, fence=lambda title: self.leases.check(campaign_lease(title)))
+        self.effects = Effects(self._database)
         self.outbox = Outbox(self._database)
         self.inbox = Inbox(self._database)
         self.left_out = LeftOut(self._database)
         self.waits = Waits(self._database)
+        self.runs = Runs(self._database)
+        self.labeler_keys = LabelerKeyRecords(self._database)
+
+    def identity(self) -> str:
+        """Tells this ledger's database from others. Holds no secret."""
+        with self._database.read() as connection:
+            return identity_of(connection)
 
     def close(self) -> None:
         self._database.close()
@@ -71,6 +87,12 @@ class Ledger:
 def campaign_lease(title: str) -> str:
     """The name of the lease that a run holds while it works on a campaign."""
     return f"campaign {title}"
+
+
+def opened_ledgers() -> list[Ledger]:
+    """The ledgers that this process has opened."""
+    with _opening:
+        return list(_open.values())
 
 
 _open: dict[str, Ledger] = {}

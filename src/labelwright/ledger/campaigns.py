@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Row, Table, delete, func, insert, select, update
 from sqlalchemy.engine import Connection
@@ -18,8 +19,8 @@ from . import registered
 from . import tables as t
 from .database import Database, now, utc
 from .errors import UnknownCampaign
-from .outbox import KINDS, new_key, write_event
-from .registered import DatasetVersion
+from .outbox import CHANGED, KINDS, new_key, write_event
+from .registered import DatasetVersion, NewDataset
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,8 @@ class CampaignRecord:
     done: int = 0
     total: int = 0
     looked_at: datetime | None = None
+    unanswered_notes: int = 0
+    """Notes of labelers without an answer, as the platform told when the progress was read last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +75,10 @@ class Campaigns:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self.moved: set[str] = set()
+        """Titles of campaigns whose state or specification this process changed."""
+        self.forgotten: set[str] = set()
+        """Titles of campaigns whose record this process deleted."""
 
     def add(self, title: str, spec: dict[str, Any]) -> CampaignRecord:
         """Records a campaign as planned; an existing record stays as it is."""
@@ -148,15 +155,37 @@ class Campaigns:
                     "why": why,
                 }
                 write_event(connection, title, KINDS[state], str(new_key(inserted)), payload)
-            return state
+        self.moved.add(title)
+        return state
 
     def moves(self, title: str) -> list[Move]:
         query = select(t.moves).where(t.moves.c.campaign == title).order_by(t.moves.c.id)
         with self._database.read() as connection:
             return [Move(State(r.was), State(r.became), utc(r.at), r.why) for r in connection.execute(query)]
 
+    def last_moves(self, titles: Sequence[str]) -> dict[str, tuple[Move, int]]:
+        """The last move of each campaign, and how many it has made; campaigns without any are missing."""
+        counted = select(func.max(t.moves.c.id).label("id"), func.count().label("moves")).group_by(t.moves.c.campaign)
+        moves: dict[str, tuple[Move, int]] = {}
+        with self._database.read() as connection:
+            for first in range(0, len(titles), 500):
+                newest = counted.where(t.moves.c.campaign.in_(titles[first : first + 500])).subquery()
+                query = select(t.moves, newest.c.moves.label("number")).join(newest, newest.c.id == t.moves.c.id)
+                for row in connection.execute(query):
+                    last = Move(State(row.was), State(row.became), utc(row.at), row.why)
+                    moves[row.campaign] = (last, row.number)
+        return moves
+
     def record_spec(self, title: str, spec: dict[str, Any]) -> None:
         self._set(title, spec=spec)
+
+    def record_change(self, title: str, spec: dict[str, Any], changes: Sequence[str]) -> None:
+        """Replaces the specification of a launched campaign, and records the event with what changed, in words."""
+        with self._database.write() as connection:
+            mine = t.campaigns.c.title == title
+            connection.execute(update(t.campaigns).where(mine).values(spec=spec))
+            write_event(connection, title, CHANGED, str(uuid4()), {"changes": list(changes)})
+        self.moved.add(title)
 
     def begin_again(self, title: str, spec: dict[str, Any], *, keep_images: bool) -> None:
         """Replaces a campaign of which nothing exists outside this ledger, by one that is planned.
@@ -179,6 +208,9 @@ class Campaigns:
             why = "launched again with a corrected file"
             moved = {"campaign": title, "was": current, "became": State.PLANNED.value, "at": now(), "why": why}
             connection.execute(insert(t.moves).values(moved))
+
+    def record_unanswered_notes(self, title: str, count: int) -> None:
+        self._set(title, unanswered_notes=count)
 
     def record_look(self, title: str, done: int, total: int, labelers: Sequence[tuple[str, int, int]] = ()) -> bool:
         """Records images done and total, and the same for each labeler where the platform reports them.
@@ -242,6 +274,11 @@ class Campaigns:
                     histories.setdefault(row.campaign, []).append(Progress(utc(row.at), row.done, row.total))
         return histories
 
+    def last_progress_id(self) -> int:
+        """Grows with each recorded change of any campaign's progress."""
+        with self._database.read() as connection:
+            return connection.scalar(select(func.max(t.progress.c.id))) or 0
+
     def labelers(self, title: str) -> list[str]:
         """The labelers whose progress the platform reported."""
         query = select(t.progress.c.labeler).where(t.progress.c.campaign == title, t.progress.c.labeler != "")
@@ -253,6 +290,7 @@ class Campaigns:
         with self._database.write() as connection:
             if not connection.execute(delete(t.campaigns).where(t.campaigns.c.title == title)).rowcount:
                 raise UnknownCampaign(title)
+        self.forgotten.add(title)
 
     def record_image_set(self, title: str, image_set: str) -> None:
         self._set(title, image_set=image_set)
@@ -274,6 +312,11 @@ class Campaigns:
         with self._database.read() as connection:
             return registered.listed(connection, title)
 
+    def newest_datasets(self, limit: int) -> list[NewDataset]:
+        """The versions of all campaigns that were exported last, the newest first."""
+        with self._database.read() as connection:
+            return registered.newest(connection, limit)
+
 
 def _campaign_from(row: Row[Any]) -> CampaignRecord:
     return CampaignRecord(
@@ -289,4 +332,5 @@ def _campaign_from(row: Row[Any]) -> CampaignRecord:
         done=row.done,
         total=row.total,
         looked_at=utc(row.looked_at) if row.looked_at else None,
+        unanswered_notes=row.unanswered_notes or 0,
     )

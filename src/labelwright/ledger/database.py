@@ -13,14 +13,16 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from socket import gethostname
 
-from sqlalchemy import Engine, make_url
+from sqlalchemy import Engine, make_url, text
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from labelwright.database import (
     WRITES,
     DatabaseRefused,
+    connection_advice,
     is_sqlite,
     postgres_engine,
     require_utf8,
@@ -29,7 +31,8 @@ from labelwright.database import (
 from labelwright.security.private_files import private_database
 
 from .errors import LedgerError
-from .upgrading import bring_up_to_date
+from .fences import refuse_lost_leases
+from .upgrading import URL_SETTING, bring_up_to_date
 
 LOCK_SECONDS = 60
 """How long a transaction waits for a lock that another one holds."""
@@ -65,9 +68,11 @@ class Database:
             yield connection
 
     @contextmanager
-    def write(self) -> Iterator[Connection]:
-        """One transaction: all of it or nothing."""
+    def write(self, *, fenced: bool = True) -> Iterator[Connection]:
+        """One transaction: all of it or nothing. Raises LeaseLost when a lease that is held was taken over."""
         with self._writing.begin() as connection:
+            if fenced:
+                refuse_lost_leases(connection, self.engine)
             yield connection
 
     def close(self) -> None:
@@ -88,6 +93,19 @@ def refuse_other_encodings(connection: Connection) -> None:
         require_utf8(connection)
     except DatabaseRefused as refusal:
         raise LedgerError(f"the ledger's database cannot be used: {refusal}") from None
+
+
+def identity_of(connection: Connection) -> str:
+    """Tells databases apart, however they are addressed: server and name, or machine and file. Holds no secret."""
+    if connection.dialect.name != "postgresql":
+        return f"SQLite file {connection.engine.url.database} on {gethostname()}"
+    name = connection.scalar(text("SELECT current_database()"))
+    try:
+        with connection.begin_nested():
+            server = connection.scalar(text("SELECT system_identifier FROM pg_control_system()"))
+    except DBAPIError:  # a managed server may not allow it
+        server = "unknown"
+    return f"database {name} of PostgreSQL server {server}"
 
 
 def now() -> datetime:
@@ -130,5 +148,5 @@ def _open(engine: Engine) -> None:
     except SQLAlchemyError as error:
         raise LedgerError(
             f"the ledger cannot be opened: {getattr(error, 'orig', None) or type(error).__name__}. "
-            "See ledger_url and home in the settings"
+            f"{connection_advice(error, URL_SETTING)}"
         ) from None

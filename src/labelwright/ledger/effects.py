@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, Row, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+
+from labelwright.domain.commands import quoted
 
 from . import tables as t
 from .database import Database, now, utc
@@ -18,6 +19,8 @@ from .errors import LedgerError
 
 class AlreadyThere(LedgerError):
     """The platform holds something under our natural key that this ledger never meant to create."""
+
+    error_code = "LW2007"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,10 +75,8 @@ class Effect:
 class Effects:
     """The effects of campaigns, by campaign, step and item."""
 
-    def __init__(self, database: Database, fence: Callable[[str], None] = lambda title: None) -> None:
-        """`fence` raises when this process may no longer work on the campaign."""
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._fence = fence
 
     def find(self, title: str, step: str, item: EffectItem = WHOLE_CAMPAIGN) -> Effect | None:
         """The effect with exactly this item."""
@@ -96,10 +97,25 @@ class Effects:
         of_step = (t.effects.c.campaign == title) & (t.effects.c.step == step)
         return self._select(of_step & (t.effects.c.generation == generation), t.effects.c.attempt)
 
+    def of_steps(self, titles: Sequence[str], steps: Collection[str]) -> dict[str, list[Effect]]:
+        """The effects of these steps by campaign, by generation and attempt; campaigns without any are missing."""
+        effects: dict[str, list[Effect]] = {}
+        with self._database.read() as connection:
+            for first in range(0, len(titles), 500):
+                of_steps = t.effects.c.campaign.in_(titles[first : first + 500]) & t.effects.c.step.in_(steps)
+                query = select(t.effects).where(of_steps).order_by(t.effects.c.generation, t.effects.c.attempt)
+                for row in connection.execute(query):
+                    effects.setdefault(row.campaign, []).append(_effect_from(row))
+        return effects
+
     def in_store(self, title: str, step: str, store: str, workspace: str) -> list[Effect]:
         """The effects of a step in one store and workspace, in the order in which they were intended."""
         of_step = (t.effects.c.campaign == title) & (t.effects.c.step == step)
         return self._select(of_step & (t.effects.c.store == store) & (t.effects.c.workspace == workspace))
+
+    def with_outcomes(self, outcomes: Collection[str]) -> list[Effect]:
+        """The effects of all campaigns with one of these outcomes, such as the id of a run that was started."""
+        return self._select(t.effects.c.outcome.in_(outcomes))
 
     def _select(
         self, condition: ColumnElement[bool], order: ColumnElement[Any] = t.effects.c.intended_at
@@ -108,12 +124,15 @@ class Effects:
             rows = connection.execute(select(t.effects).where(condition).order_by(order)).all()
         return [_effect_from(row) for row in rows]
 
-    def intend(self, title: str, step: str, item: EffectItem = WHOLE_CAMPAIGN) -> None:
-        """Records that the effect is about to be tried; an older intent stays. Raises LeaseLost."""
-        self._fence(title)
+    def intend(self, title: str, step: str, item: EffectItem = WHOLE_CAMPAIGN) -> bool:
+        """Records that the effect is about to be tried. Returns False when an older intent stays."""
         row = {"campaign": title, "step": step, "intended_at": now(), **asdict(item)}
-        with suppress(IntegrityError), self._database.write() as connection:
-            connection.execute(insert(t.effects).values(row))
+        try:
+            with self._database.write() as connection:
+                connection.execute(insert(t.effects).values(row))
+        except IntegrityError:
+            return False
+        return True
 
     def settle(self, title: str, step: str, outcome: str, item: EffectItem = WHOLE_CAMPAIGN) -> None:
         """Records that the effect happened."""
@@ -153,7 +172,7 @@ class Effects:
             raise AlreadyThere(
                 f"{what or step} of '{title}' exists on the platform, and this ledger did not make it. Give the "
                 "campaign another title, or use the ledger that made it. If that ledger is lost, take the campaign "
-                f"over: labelwright adopt '{title}' --file CAMPAIGN.YAML"
+                f"over: labelwright adopt {quoted(title)} --file CAMPAIGN.YAML"
             )
         self.intend(title, step, item)
         outcome = act() if existing is None else existing

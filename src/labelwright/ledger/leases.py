@@ -21,6 +21,7 @@ from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 from . import tables as t
 from .database import Database, now, utc
 from .errors import LedgerError
+from .fences import Fence, LeaseLost, fenced_by
 
 LIFETIME = 90.0
 """Seconds that a lease outlives its last renewal."""
@@ -32,9 +33,7 @@ _RELEASE_RETRY_SECONDS = (0.2, 1.0)
 class CampaignBusy(LedgerError):
     """Another process holds the lease: the message says which, since when, and when the lease expires."""
 
-
-class LeaseLost(LedgerError):
-    """Another process took the lease over, because this one seemed dead."""
+    error_code = "LW2004"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,6 @@ class Leases:
         self._database = database
         self._lifetime = lifetime
         self._process = process or this_process()
-        self._held: dict[str, str] = {}
         self._taken_over: list[Lease] = []
 
     def find(self, name: str) -> Lease | None:
@@ -88,7 +86,7 @@ class Leases:
             return [_lease_from(row) for row in connection.execute(select(t.leases).order_by(t.leases.c.name))]
 
     def alive(self, lease: Lease) -> bool:
-        """Whether its holder may be alive: by its process on this machine, by the expiry on another one."""
+        """Whether its holder may be at work: by its process on this machine, by the expiry on another one."""
         alive = _seems_alive(lease.process)
         if alive is not None:
             return alive
@@ -128,7 +126,6 @@ class Leases:
             raise CampaignBusy(
                 "somebody else was a moment faster. Nothing was done: run the same again later"
             ) from None
-        self._held[name] = token
         if existing is not None:
             self._taken_over.append(existing)
         return lease
@@ -155,7 +152,7 @@ class Leases:
 
     def renew(self, lease: Lease) -> None:
         """Raises LeaseLost when another process has it."""
-        with self._database.write() as connection:
+        with self._database.write(fenced=False) as connection:
             changed = connection.execute(
                 update(t.leases)
                 .where(t.leases.c.name == lease.name, t.leases.c.token == lease.token)
@@ -165,35 +162,30 @@ class Leases:
                 )
             ).rowcount
         if not changed:
-            raise LeaseLost(f"another process took {lease.name} over, because this one seemed dead. It goes on there")
+            raise LeaseLost(lease.name)
 
     def release(self, lease: Lease) -> None:
         """Releases the lease. Does nothing when it is lost."""
-        self._held.pop(lease.name, None)
-        with self._database.write() as connection:
+        with self._database.write(fenced=False) as connection:
             connection.execute(delete(t.leases).where(t.leases.c.name == lease.name, t.leases.c.token == lease.token))
-
-    def check(self, name: str) -> None:
-        """Raises LeaseLost when this process held the lease and another one has it now."""
-        token = self._held.get(name)
-        if token is None:
-            return
-        current = self.find(name)
-        if current is None or current.token != token:
-            raise LeaseLost(f"another process took {name} over, because this one seemed dead. It goes on there")
 
     @contextmanager
     def held(
         self, name: str, holder: str, run: str | None = None, on_trouble: Callable[[str], None] = lambda message: None
     ) -> Iterator[Lease]:
-        """Holds the lease and renews it from a thread. Raises CampaignBusy. A renewal that fails is tried again."""
+        """Holds the lease and renews it from a thread. Raises CampaignBusy. A renewal that fails is tried again.
+
+        Once the lease is lost, the next change that the block makes raises LeaseLost: see `fences`.
+        """
         lease, done = self.take(name, holder, run), Signal()
+        fence = Fence(self._database.engine, name, lease.token, run)
 
         def renew() -> None:
             while not done.wait(self._lifetime / 3):
                 try:
                     self.renew(lease)
                 except LeaseLost as lost:
+                    fence.lost = True
                     on_trouble(str(lost))
                     return
                 except SQLAlchemyError as error:
@@ -202,7 +194,8 @@ class Leases:
         thread = Thread(target=renew, name=f"lease {name}", daemon=True)
         thread.start()
         try:
-            yield lease
+            with fenced_by(fence):
+                yield lease
         finally:
             done.set()
             thread.join(5)
@@ -243,14 +236,16 @@ def _started(pid: int) -> str | None:
 
 
 def _seems_alive(process: Process) -> bool | None:
-    """Whether a process of this machine is alive; None where that cannot be seen from here."""
+    """Whether a process of this machine is alive; None where that cannot be seen, or where it is suspended."""
     if process.machine != _machine() or process.start is None:
         return None
     try:
         fields = _stat(process.pid)
     except OSError:
         return False
-    return fields[19] == process.start and fields[0] not in "ZX"
+    if fields[19] != process.start or fields[0] in "ZX":
+        return False
+    return None if fields[0] in "Tt" else True
 
 
 def _stat(pid: int) -> list[str]:

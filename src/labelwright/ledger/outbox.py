@@ -32,6 +32,12 @@ KINDS: dict[State, str] = {
 }
 """The kind of event when a campaign enters a state."""
 
+CHANGED = "changed"
+"""The kind of event when a launched campaign's specification was changed."""
+
+ON_PAGES = frozenset({*KINDS.values(), CHANGED})
+"""Kinds of events after which a campaign's page is out of date."""
+
 
 @dataclass(frozen=True, slots=True)
 class Event:

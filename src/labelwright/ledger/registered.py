@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import and_, func, insert, select, update
@@ -26,6 +27,19 @@ class DatasetVersion:
     """The store's number of the export; 0: it has none."""
     receipt_sha256: str = ""
     """Of the receipt's file; empty when it is not known."""
+    host: str = ""
+    """The machine that registered it; empty when it is not known."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewDataset:
+    """A version of a campaign's dataset, and when its content was exported last."""
+
+    campaign: str
+    name: str
+    version: str
+    location: str
+    exported_at: datetime
 
 
 def record(connection: Connection, title: str, dataset: DatasetVersion) -> None:
@@ -58,11 +72,12 @@ def record(connection: Connection, title: str, dataset: DatasetVersion) -> None:
 def _record_version(connection: Connection, title: str, dataset: DatasetVersion) -> None:
     key = {"campaign": title, "name": dataset.name, "version": dataset.version}
     content = {"location": dataset.location, "content_hash": dataset.content_hash}
+    content |= {name: value for name, value in (("host", dataset.host), ("store", dataset.store)) if value}
     same = and_(*(t.datasets.c[column] == value for column, value in key.items()))
     recorded = connection.execute(select(t.datasets).where(same)).one_or_none()
     if recorded is None:
         connection.execute(insert(t.datasets).values(**key, **content, registered_at=now()))
-    elif (recorded.location, recorded.content_hash) != (dataset.location, dataset.content_hash):
+    elif any(recorded._mapping[name] != value for name, value in content.items()):
         connection.execute(update(t.datasets).where(same).values(**content))
 
 
@@ -70,7 +85,8 @@ def listed(connection: Connection, title: str) -> list[dict[str, Any]]:
     """The registered versions of a campaign, the oldest registration first.
 
     Each has name, version, location, content_hash, registered_at and exported_at (ISO 8601; when it last became the
-    newest), newest (bool: its content was exported last), receipt_sha256 (empty where it is not known).
+    newest), newest (bool: its content was exported last), receipt_sha256, host and
+    store_identity (empty where they are not known).
     """
     query = select(t.datasets).where(t.datasets.c.campaign == title)
     query = query.order_by(t.datasets.c.registered_at, t.datasets.c.name, t.datasets.c.version)
@@ -88,15 +104,26 @@ def listed(connection: Connection, title: str) -> list[dict[str, Any]]:
     for row in rows:
         at = exported[row.name, row.version].at if (row.name, row.version) in exported else row.registered_at
         versions.append(
-            dict(row._mapping)
+            {key: value for key, value in row._mapping.items() if key != "store"}
             | {
                 "registered_at": utc(row.registered_at).isoformat(),
                 "exported_at": utc(at).isoformat(),
                 "newest": newest[row.name] == row.version,
                 "receipt_sha256": receipts.get((row.name, row.version), ""),
+                "host": row.host or "",
+                "store_identity": row.store or "",
             }
         )
     return versions
+
+
+def newest(connection: Connection, limit: int) -> list[NewDataset]:
+    """The versions that were exported last, whatever their campaign, the newest first."""
+    same = and_(*(t.exports.c[column] == t.datasets.c[column] for column in ("campaign", "name", "version")))
+    query = select(t.datasets, t.exports.c.at).join(t.exports, same).order_by(t.exports.c.id.desc()).limit(limit)
+    return [
+        NewDataset(row.campaign, row.name, row.version, row.location, utc(row.at)) for row in connection.execute(query)
+    ]
 
 
 def _last(connection: Connection, title: str, name: str) -> Row[Any] | None:

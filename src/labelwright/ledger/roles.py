@@ -37,6 +37,13 @@ def prepare(url: str, worker: str | None = None, receiver: str | None = None) ->
         database.close()
 
 
+def worker_rights() -> dict[str, tuple[str, ...]]:
+    """The rights that workers need, by table. They also use every sequence."""
+    everything = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    names = [table.name for table in t.metadata.sorted_tables]
+    return {name: everything[:1] if name in _READ_ONLY else everything for name in names}
+
+
 def _refuse_unknown(connection: Connection, roles: Iterable[str]) -> None:
     for role in roles:
         if not connection.scalar(text("SELECT 1 FROM pg_roles WHERE rolname = :role"), {"role": role}):
@@ -46,9 +53,8 @@ def _refuse_unknown(connection: Connection, roles: Iterable[str]) -> None:
 def _for_worker(connection: Connection, role: str) -> Iterator[str]:
     quoted = _quoted(connection, role)
     yield f"GRANT USAGE ON SCHEMA public TO {quoted}"
-    for table in t.metadata.sorted_tables:
-        rights = "SELECT" if table.name in _READ_ONLY else "SELECT, INSERT, UPDATE, DELETE"
-        yield f"GRANT {rights} ON {table.name} TO {quoted}"
+    for table, rights in worker_rights().items():
+        yield f"GRANT {', '.join(rights)} ON {table} TO {quoted}"
     for sequence in inspect(connection).get_sequence_names():
         yield f"GRANT USAGE ON SEQUENCE {_quoted(connection, sequence)} TO {quoted}"
 

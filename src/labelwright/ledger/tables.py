@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Column,
     DateTime,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -22,6 +23,9 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 metadata = MetaData()
+
+VERSION_TABLE = "labelwright_ledger_version"
+"""Alembic's own table, where a ledger was upgraded."""
 
 
 def encodable(text: str) -> str:
@@ -85,6 +89,7 @@ campaigns = Table(
     Column("total", Integer, nullable=False, default=0),
     Column("created_at", DateTime(timezone=True), nullable=False),
     Column("looked_at", DateTime(timezone=True), comment="when its progress was last read"),
+    Column("unanswered_notes", Integer, comment="of labelers; empty while the platform has told none"),
 )
 
 images = Table(
@@ -104,6 +109,11 @@ images = Table(
     Column("pass", PortableText(32), nullable=False, comment="the inventory pass that saw it last"),
     Column("stored", Integer, nullable=False, default=0, comment="1 when it was seen in the dropbox or the set"),
     Column("remote_id", PortableText(200), comment="the platform's id"),
+    Column("source_name", PortableText(1024), comment="as the source has it, where it differs from the name"),
+    Column("split_group", PortableText(), comment="images of one group are in one part of a split"),
+    Column("video", PortableText(1024), comment="of a frame: the video's file name"),
+    Column("frame", BigInteger, comment="its number in the video, from 0"),
+    Column("time_seconds", Double, comment="its time in the video, from its first frame"),
     Index("images_in_order", "campaign", "position"),
     Index("images_by_remote_id", "campaign", "remote_id"),
 )
@@ -167,6 +177,8 @@ datasets = Table(
     Column("location", PortableText(), nullable=False),
     Column("content_hash", PortableText(64), nullable=False),
     Column("registered_at", DateTime(timezone=True), nullable=False),
+    Column("host", PortableText(300), comment="the machine that registered it last; empty: not known"),
+    Column("store", PortableText(), comment="the store's identity; empty: not known"),
 )
 
 exports = Table(
@@ -226,6 +238,16 @@ leases = Table(
     Column("renewals", Integer, nullable=False, default=0),
 )
 
+runs = Table(
+    "runs",
+    metadata,
+    Column("run", PortableText(36), primary_key=True, comment="Prefect's id of the flow run"),
+    Column("began_at", DateTime(timezone=True), comment="when it took up its work; empty: it has not yet"),
+    Column("attempt", Integer, nullable=False, comment="from 1; more: it was started in place of one that was lost"),
+    Column("followed_by", PortableText(36), comment="the run that was started in its place"),
+)
+"""Runs that took up their work, and those that were lost before."""
+
 inbox = Table(
     "inbox",
     metadata,
@@ -271,6 +293,19 @@ waits = Table(
 )
 """Until when a server asked not to be called (Retry-After)."""
 
+labeler_keys = Table(
+    "labeler_keys",
+    metadata,
+    Column("connection", PortableText(200), primary_key=True),
+    Column("labeler", PortableText(254), primary_key=True),
+    Column("sealed", PortableText(), comment="the key, encrypted with the team's key; empty: only on that machine"),
+    Column("proof", PortableText(200), nullable=False, comment="a salted hash, by which a copy is recognized"),
+    Column("host", PortableText(300), nullable=False, comment="the machine that received it"),
+    Column("folder", PortableText(), nullable=False, comment="the home folder of that machine"),
+    Column("kept_at", DateTime(timezone=True), nullable=False),
+)
+"""The present key of each labeler on a connection, or where it is."""
+
 facts = Table(
     "facts",
     metadata,
@@ -279,7 +314,7 @@ facts = Table(
 )
 """The version of the tables, under the name `schema`."""
 
-SCHEMA_VERSION = "5"
+SCHEMA_VERSION = "10"
 """The newest revision in `migrations/versions`."""
 
 EARLIER_VERSIONS = tuple(str(version) for version in range(1, int(SCHEMA_VERSION)))

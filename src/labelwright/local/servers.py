@@ -6,8 +6,7 @@ import contextlib
 import ctypes
 import json
 import os
-import re
-import shutil
+import secrets
 import signal
 import socket
 import subprocess
@@ -15,50 +14,30 @@ import sys
 import time
 import urllib.error
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from labelwright.domain.errors import AddressInUse
 from labelwright.network.proxies import keep_loopback_direct, open_url
 from labelwright.security.private_files import private_database, private_file, private_folder
+from labelwright.settings import settings
 
-from . import interruptions
+from .prefect_events import event_retention
+from .starting import START_HEADER, NotStarted, Server, Starting
+
+__all__ = ["LOOPBACK", "PREFECT_PORT", "NotStarted", "Server", "Starting"]
 
 LOOPBACK = "127.0.0.1"
-
-
-class NotStarted(Exception):
-    """A server did not start. The message holds the error from its log."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """A running server process."""
-
-    url: str
-    process: subprocess.Popen[bytes]
-    log: Path
-
-    def stop(self, patience: float | None = None) -> None:
-        """Ends the process, by SIGKILL when it has not ended after `patience` seconds.
-
-        By default 15 seconds; 5 after Ctrl+C or SIGTERM, because a supervisor that sent it may kill this process soon.
-        """
-        if patience is None:
-            patience = 15 if interruptions.received is None else 5
-        if self.process.poll() is None:
-            self.process.terminate()
-            try:
-                self.process.wait(patience)
-            except BaseException as error:  # a second Ctrl+C must not leave it running
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-                if not isinstance(error, subprocess.TimeoutExpired):
-                    raise
+PREFECT_PORT = 4200
+"""Where Prefect's server listens, unless the port is taken."""
 
 
 def start_service(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
+    """Starts the embedded labeling service and waits for it, as `begin_service`."""
+    return begin_service(home, port, keep=keep).wait()
+
+
+def begin_service(home: Path, port: int | None = None, *, keep: bool = False) -> Starting:
     """Starts the embedded labeling service with its data in `home`/service.
 
     Without a port it takes the one it had before, so that the addresses in datasets stay valid; else a free one.
@@ -66,6 +45,7 @@ def start_service(home: Path, port: int | None = None, *, keep: bool = False) ->
     private_folder(home)
     folder = private_folder(home / "service")
     address = folder / "service.json"
+    elsewhere = (lambda: begin_service(home, free_port(0), keep=keep)) if port is None else None
     port = free_port(port or _recorded_port(address) or 8080)
     # The service writes this file when it listens, so that another program on the port is not taken for it.
     address.unlink(missing_ok=True)
@@ -76,16 +56,47 @@ def start_service(home: Path, port: int | None = None, *, keep: bool = False) ->
         url = f"http://{LOOPBACK}:{recorded}"
         return url if recorded and answers(f"{url}/health") else None
 
-    return _start("the labeling service", command, ready, home / "logs" / "service.log", {}, 60, keep)
+    log = home / "logs" / "service.log"
+    return _begin("the labeling service", command, ready, log, {}, 60, keep, elsewhere=elsewhere)
+
+
+_WITHOUT_BLOCKS = {
+    "PREFECT_SERVER_REGISTER_BLOCKS_ON_START": "false",
+    # Otherwise all of Prefect's collections are imported, to find out whether there is something to register.
+    "PREFECT_SERVER_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
+}
+"""Types of blocks are for forms in the UI: a block that a program saves registers its own type."""
 
 
 def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) -> Server:
-    """Starts Prefect's server and UI with the database in `home`/prefect; on a free port when 4200 is taken."""
+    """Starts Prefect's server and waits for it, as `begin_prefect`."""
+    return begin_prefect(home, port, keep=keep).wait()
+
+
+def begin_prefect(
+    home: Path,
+    port: int | None = None,
+    *,
+    or_another: bool = False,
+    keep: bool = False,
+    ui: bool = True,
+    block_types: bool = True,
+) -> Starting:
+    """Starts Prefect's server and UI with the database in `home`/prefect; on a free port when 4200 is taken.
+
+    or_another: whether it takes another port when a program takes that one before this server listens, such as
+    the server of another command; so it does without a port.
+    ui: False for the flows of one command, which need no schedules either, nor anything that watches workers.
+    block_types: whether the types of all blocks are registered, so that blocks can be made in the UI.
+    """
     private_folder(home)
     folder = private_folder(home / "prefect")
     if (folder / "prefect.db").exists():
         private_database(folder / "prefect.db")
-    port = port or free_port(4200)
+    elsewhere = None
+    if or_another or port is None:
+        elsewhere = lambda: begin_prefect(home, free_port(0), keep=keep, ui=ui, block_types=block_types)  # noqa: E731
+    port = port or free_port(PREFECT_PORT)
     url = f"http://{LOOPBACK}:{port}"
     environment = {
         "PREFECT_HOME": str(home / "prefect"),
@@ -93,30 +104,44 @@ def start_prefect(home: Path, port: int | None = None, *, keep: bool = False) ->
         "PREFECT_UI_API_URL": f"{url}/api",
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        # Checks arguments of calls within the server's library for background tasks; nobody reads its warnings.
+        "PY_KEY_VALUE_DISABLE_BEARTYPE": "true",
+        **({} if ui else {"PREFECT__SERVER_EPHEMERAL": "1"}),  # Prefect's own name for it
+        **({} if block_types else _WITHOUT_BLOCKS),
+        **event_retention(settings().retention_days),
     }
-    command = [sys.executable, "-m", "prefect", "server", "start", "--host", LOOPBACK, "--port", str(port)]
+    # The server sends it with its responses, so that another one on the port is not taken for it.
+    mark = secrets.token_hex(8)
+    program = "labelwright.local.prefect_program"
+    command = [sys.executable, "-m", program, mark, "server", "start", "--host", LOOPBACK, "--port", str(port)]
 
     def ready() -> str | None:
-        return url if answers(f"{url}/api/health") else None
+        return url if answers(f"{url}/api/health", mark=mark) else None
 
-    return _start("the Prefect server", command, ready, home / "logs" / "prefect.log", environment, 180, keep)
+    log = home / "logs" / "prefect.log"
+    return _begin("the Prefect server", command, ready, log, environment, 180, keep, elsewhere=elsewhere)
 
 
-def start_worker(home: Path, prefect: str, pool: str, is_online: Callable[[str], bool]) -> Server:
+def start_worker(home: Path, prefect: str, pool: str, is_online: Callable[[str], bool], patience: float = 60) -> Server:
     """Starts a process worker of the pool, which polls for runs every two seconds.
 
     is_online: whether the Prefect server has a worker of that name online.
+    patience: seconds within which it has to be.
     """
     name = f"{socket.gethostname()}-{os.getpid()}-{time.monotonic_ns():x}"
-    environment = {"PREFECT_WORKER_QUERY_SECONDS": "2", "PREFECT_RUNNER_POLL_FREQUENCY": "2"}
+    environment = {
+        "PREFECT_WORKER_QUERY_SECONDS": "2",
+        "PREFECT_RUNNER_POLL_FREQUENCY": "2",
+        # Runs inherit it: for four minutes requests are repeated to a server that is busy or being restarted.
+        "PREFECT_CLIENT_MAX_RETRIES": "7",
+    }
     command = [sys.executable, "-m", "prefect", "worker", "start", "--type", "process", "--pool", pool, "--name", name]
 
     def ready() -> str | None:
         return prefect if is_online(name) else None
 
-    return _start(
-        "the worker", command, ready, home / "logs" / "worker.log", environment, 60, keep=False, private=False
-    )
+    log = home / "logs" / "worker.log"
+    return _begin("the worker", command, ready, log, environment, patience, keep=False, private=False).wait()
 
 
 def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
@@ -133,7 +158,7 @@ def start_receiver(home: Path, prefect: str, host: str, port: int) -> Server:
             return None
         return url if answers(f"{url}/health") else None
 
-    return _start("the receiver", command, ready, home / "logs" / "receiver.log", environment, 60, keep=False)
+    return _begin("the receiver", command, ready, home / "logs" / "receiver.log", environment, 60, keep=False).wait()
 
 
 def use_prefect_of_up(home: Path) -> None:
@@ -185,6 +210,15 @@ def _recorded_port(address: Path) -> int | None:
         return None
 
 
+def require_free_port(port: int | None, option: str) -> None:
+    """Raises CannotRun when a program listens on the port that a person chose by that option; None: nobody did.
+
+    Without this check another Prefect server on the port would be taken for the one that is started.
+    """
+    if port is not None and not _is_free(port):
+        raise AddressInUse(f"port {port} is in use by another program. Choose another one with {option}")
+
+
 def free_port(preferred: int) -> int:
     """Returns the preferred port if nothing listens there, else (and for 0) one that the system chooses."""
     if preferred and _is_free(preferred):
@@ -194,10 +228,13 @@ def free_port(preferred: int) -> int:
         return int(probe.getsockname()[1])
 
 
-def answers(health: str) -> bool:
-    """Whether a server of this machine reports that it is healthy."""
-    with contextlib.suppress(urllib.error.URLError, OSError), open_url(health, 5):
-        return True
+def answers(health: str, seconds: float = 5, mark: str | None = None) -> bool:
+    """Whether a server of this machine reports within that time that it is healthy.
+
+    mark: what the server sends with its responses; one without it is another server.
+    """
+    with contextlib.suppress(urllib.error.URLError, OSError), open_url(health, seconds) as response:
+        return mark is None or response.headers.get(START_HEADER) == mark
     return False
 
 
@@ -211,7 +248,7 @@ def _is_free(port: int) -> bool:
         return True
 
 
-def _start(
+def _begin(
     name: str,
     command: list[str],
     ready: Callable[[], str | None],
@@ -220,9 +257,11 @@ def _start(
     patience: float,
     keep: bool,
     private: bool = True,
-) -> Server:
-    """Starts the process and waits until `ready` returns its address. Raises NotStarted after `patience` seconds.
+    elsewhere: Callable[[], Starting] | None = None,
+) -> Starting:
+    """Starts the process. Its `wait` returns when `ready` returns its address, within `patience` seconds.
 
+    elsewhere: starts the server on another port, for when the one it was given is taken before it listens.
     private: only the owner can read the files that it writes. Not for a worker, whose runs export datasets.
     """
     private_folder(log.parent)
@@ -241,32 +280,7 @@ def _start(
             umask=0o077 if private else -1,
             preexec_fn=_listen if keep else _listen_and_die_with_parent,  # noqa: PLW1509 - system calls and nothing else
         )
-    try:
-        url = _ready_within(patience, ready, process)
-    except BaseException:  # Ctrl+C too: nobody else knows of the process yet
-        Server("", process, log).stop()
-        raise
-    if url is not None:
-        return Server(url, process, log)
-    code = process.poll()
-    Server("", process, log).stop()
-    failure = (
-        f"did not answer within {patience:g} seconds" if code is None else f"ended with code {code} while it started"
-    )
-    raise NotStarted(f"{name} {failure}: {_why(log, before)}")
-
-
-def _ready_within(patience: float, ready: Callable[[], str | None], process: subprocess.Popen[bytes]) -> str | None:
-    """Returns the address; None when the process ended or `patience` seconds are over."""
-    end = time.monotonic() + patience
-    while time.monotonic() < end:
-        url = ready()
-        if process.poll() is not None:
-            return None
-        if url is not None:
-            return url
-        time.sleep(0.1)
-    return None
+    return Starting(name, process, log, before, ready, patience, elsewhere)
 
 
 def _listen() -> None:
@@ -281,25 +295,3 @@ def _listen_and_die_with_parent() -> None:
     if sys.platform == "linux":
         parent_death_signal = 1
         ctypes.CDLL(None).prctl(parent_death_signal, signal.SIGTERM)
-
-
-_LEAST_FREE = 1 << 20
-"""Free bytes that a server needs to start."""
-
-_ERROR = re.compile(r"[\w.]*(?:Error|Exception|Refused|Failed)\b.*|labelwright: .*")
-
-
-def _why(log: Path, before: int) -> str:
-    """Returns the last line of the log that names an error, else its last line; from `before` bytes on."""
-    try:
-        with log.open("rb") as file:
-            file.seek(before)
-            lines = [line.strip() for line in file.read().decode(errors="replace").splitlines() if line.strip()]
-    except OSError:
-        lines = []
-    if not lines:
-        full = shutil.disk_usage(log.parent).free < _LEAST_FREE
-        return f"the disk is full, and its log is empty: {log}" if full else f"it said nothing (its log: {log})"
-    errors = [line for line in lines if _ERROR.fullmatch(line)]
-    last = (errors or lines)[-1].removeprefix("labelwright: ")
-    return f"{last[:500]} (all of it: {log})"

@@ -15,6 +15,8 @@ class OutputLost(Exception):
     Not an OSError, so that code that handles errors of its own files, sockets or pipes does not catch it.
     """
 
+    error_code = "LW1011"
+
     def __init__(self, error: OSError) -> None:
         super().__init__(
             f"the output could not be written: {error.strerror}. What was done is kept: run the same command again, "

@@ -15,15 +15,30 @@ from pathlib import Path
 from types import FrameType
 from typing import IO, Any
 
-from labelwright.domain.errors import CannotRun
+from labelwright.domain.errors import AlreadyRunning
 from labelwright.security.private_files import private_file, private_folder
 from labelwright.settings import Settings, forget_settings, settings
 
 from . import interruptions, processes
-from .servers import NotStarted, Server, start_prefect, start_receiver, start_service, start_worker
+from .servers import (
+    NotStarted,
+    Server,
+    answers,
+    require_free_port,
+    start_prefect,
+    start_receiver,
+    start_service,
+    start_worker,
+)
 
 RESTARTS, WITHIN = 3, 600
 """A part that ended by itself is restarted, but not more often than this within so many seconds."""
+
+HANGS_AFTER = 90.0
+"""Seconds without a response to health checks after which a server hangs, and is restarted."""
+
+CHECKED_EVERY, CHECKED_WITHIN = 10.0, 5.0
+"""Seconds between two health checks, and for the response to one."""
 
 GRACE = 10.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -64,17 +79,29 @@ class Part:
     has_runs: bool = False
     """Whether the processes below it are runs."""
     reporter: Reporter = field(default_factory=Reporter)
+    health: str | None = None
+    """Path of its health check, when it is a server."""
     exit_times: list[float] = field(default_factory=list)
     """When it ended by itself, on the monotonic clock."""
+    checked_at: float = 0.0
+    answered_at: float = 0.0
+    """When its health was checked last, and when it responded last, on the monotonic clock."""
 
     def up(self) -> Server:
         with self.reporter.waiting(f"starting {self.name}"):
             self.server = self.start(self.server)
+        self.checked_at = self.answered_at = time.monotonic()
         return self.server
 
     def restart_if_ended(self) -> None:
-        """Raises NotStarted when it ended more than RESTARTS times within WITHIN seconds."""
-        if self.server is None or self.server.process.poll() is None:
+        """Restarts it when it ended or hangs.
+
+        Raises NotStarted when it ended more than RESTARTS times within WITHIN seconds.
+        """
+        if self.server is None:
+            return
+        self._end_if_it_hangs(self.server)
+        if self.server.process.poll() is None:
             return
         code, now = self.server.process.returncode, time.monotonic()
         self.exit_times = [moment for moment in self.exit_times if now - moment < WITHIN] + [now]
@@ -91,14 +118,36 @@ class Part:
         else:
             self.reporter.note(f"{self.name} runs again")
 
+    def _end_if_it_hangs(self, server: Server) -> None:
+        """Kills a server that has not responded to health checks for HANGS_AFTER seconds, and what runs below it."""
+        now = time.monotonic()
+        if self.health is None or now - self.checked_at < CHECKED_EVERY or server.process.poll() is not None:
+            return
+        if now - self.checked_at > HANGS_AFTER:
+            # This process was suspended, and its servers may have been, too.
+            self.answered_at = now
+        answered = answers(f"{server.url}{self.health}", CHECKED_WITHIN)
+        self.checked_at = time.monotonic()
+        if answered:
+            self.answered_at = self.checked_at
+        elif self.checked_at - self.answered_at >= HANGS_AFTER:
+            self.reporter.note(
+                f"{self.name} hangs: it has not responded for {HANGS_AFTER:g} seconds and is killed; its log: "
+                f"{server.log}"
+            )
+            # It does not respond to SIGTERM either, and nothing of it may keep the port.
+            processes.send([*processes.below(server.process.pid), server.process.pid], signal.SIGKILL)
+            server.process.wait()
+
 
 def run_up(prefect_port: int | None, service_port: int | None, prefect: PrefectSetup, reporter: Reporter) -> None:
     """Starts everything, keeps it running until Ctrl+C, SIGTERM or SIGHUP, and stops it in order.
 
     A Prefect server or a labeling service that is configured elsewhere is used instead of starting one. What ends by
-    itself is restarted.
+    itself, or hangs, is restarted.
 
-    Raises CannotRun when `up` runs already, NotStarted when a part does not start or keeps ending.
+    Raises CannotRun when `up` runs already or a chosen port is in use, NotStarted when a part does not start or keeps
+    ending.
     """
     home = settings().home
     private_folder(home)
@@ -132,19 +181,31 @@ def _start_all(
     """Starts the parts, each before those that depend on it. Returns the addresses by name."""
     addresses: dict[str, str] = {}
 
-    def part(name: str, start: Callable[[Server | None], Server], has_runs: bool = False) -> Server:
-        parts.append(Part(name, start, has_runs=has_runs, reporter=reporter))
+    def part(
+        name: str, start: Callable[[Server | None], Server], has_runs: bool = False, health: str | None = None
+    ) -> Server:
+        parts.append(Part(name, start, has_runs=has_runs, health=health, reporter=reporter))
         return parts[-1].up()
 
     if _uses_embedded_service(settings()):
-        port = service_port
-        service = part("the labeling service", lambda ended: start_service(home, _port_of(ended) or port))
+        require_free_port(service_port, "--service-port")
+        service = part(
+            "the labeling service",
+            lambda ended: start_service(home, _port_of(ended) or service_port),
+            health="/health",
+        )
         os.environ["LABELWRIGHT_CONNECTIONS__CAMPAIGN_API__URL"] = f"{service.url}/api/v1"
         forget_settings()
         addresses["labeling service"] = service.url
+        addresses["operations page"] = f"{service.url}/operations/"
     prefect_url = os.environ.get("PREFECT_API_URL", "").removesuffix("/").removesuffix("/api")
     if not prefect_url:
-        server = part("the Prefect server", lambda ended: start_prefect(home, _port_of(ended) or prefect_port))
+        require_free_port(prefect_port, "--prefect-port")
+        server = part(
+            "the Prefect server",
+            lambda ended: start_prefect(home, _port_of(ended) or prefect_port),
+            health="/api/health",
+        )
         prefect_url = server.url
         os.environ["PREFECT_API_URL"] = f"{prefect_url}/api"
         os.environ["PREFECT_HOME"] = str(home / "prefect")
@@ -157,11 +218,14 @@ def _start_all(
         receiver = part(
             "the receiver",
             lambda ended: start_receiver(home, prefect_url, host, _port_of(ended) or port_of_receiver),
+            health="/health",
         )
         addresses["receiver"] = receiver.url
     part(
         "the worker",
-        lambda _ended: start_worker(home, prefect_url, prefect.pool, prefect.is_worker_online),
+        lambda _ended: start_worker(
+            home, prefect_url, prefect.pool, prefect.is_worker_online, max(60, settings().prefect_busy_seconds)
+        ),
         has_runs=True,
     )
     return addresses
@@ -235,7 +299,7 @@ def _only_one(lock: Path) -> Iterator[IO[str]]:
     with private_file(lock).open("a+") as file:
         if not _lock(file):
             file.seek(0)
-            raise CannotRun(f"labelwright up runs already on {lock.parent}: {_describe_holder(file.read())}")
+            raise AlreadyRunning(f"labelwright up runs already on {lock.parent}: {_describe_holder(file.read())}")
         try:
             yield file
         finally:

@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
+from contextvars import ContextVar, copy_context
 from typing import Any, TypeVar
 from weakref import WeakSet
 
@@ -27,6 +27,8 @@ FOR_EVER = 365 * 86400.0
 
 class OutOfTime(TimeoutError):
     """The time limit is over, or was ended early."""
+
+    error_code = "LW4020"
 
 
 class Deadline:
@@ -106,15 +108,16 @@ def time_limit(seconds: float) -> Iterator[Deadline]:
 
 
 def carry_limit(function: Callable[..., T], limit: Deadline | None = None) -> Callable[..., T]:
-    """Wraps a function to run under a limit (by default the current one) in whichever thread calls it."""
-    limit = limit or _current.get()
+    """Wraps a function to run in this thread's context (limit, guards), in whichever thread calls it.
+
+    limit: another one than the current.
+    """
+    context = copy_context()
+    if limit is not None:
+        context.run(_current.set, limit)
 
     def within(*arguments: Any) -> T:
-        token = _current.set(limit)
-        try:
-            return function(*arguments)
-        finally:
-            _current.reset(token)
+        return context.copy().run(function, *arguments)  # of its own: a context is entered by one thread at a time
 
     return within
 

@@ -15,6 +15,7 @@ from labelwright.security.masking import remember, remember_login
 from .errors import PlatformRefused
 from .http import rate_limit
 from .image_limits import NO_LIMITS, ImageLimits
+from .label_names import ANY_NAME, LabelNames
 from .label_support import FULL, LabelSupport
 from .protocol import Platform
 from .values import Secret
@@ -74,6 +75,8 @@ class Adapter:
     check_labels: Callable[[LabelSchema, Mapping[str, Any]], None] = lambda _labels, _options: None
     """Takes a campaign's labels and options. Raises PlatformRefused for labels that no campaign can be created with.
     Sends no request."""
+    image_limits: Callable[[ImageLimits, Mapping[str, Any]], ImageLimits] = lambda limits, _options: limits
+    """Takes the limits of the registry and a campaign's options. Returns the limits of such a campaign."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,12 @@ class PlatformEntry:
     """What its labelers get to see of a campaign's labels."""
     images: ImageLimits = NO_LIMITS
     """Which images it accepts."""
+    names: LabelNames = ANY_NAME
+    """Which names of labels and attributes it stores as they are."""
+    assigns_labelers: bool = True
+    """Whether campaigns are given to their labeler there; False: everybody with access may label."""
+    unchangeable: str = "Change it there, then run the command again with --ledger-only"
+    """Where campaigns cannot be changed by the adapter: why, and what to do instead."""
 
     @property
     def shown_name(self) -> str:

@@ -11,9 +11,11 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from labelwright.domain.errors import with_code
 from labelwright.security.masking import mask, mask_own
 
 _LONGEST = 365 * 86_400.0
+_TOO_MANY = 429
 
 
 class PlatformError(Exception):
@@ -21,6 +23,10 @@ class PlatformError(Exception):
 
     Holds no header, key or signed URL: secrets in its texts are masked, by value and by shape.
     """
+
+    error_code = ""
+    code_shown = False
+    """Whether `str` ends with the code, see `labelwright.domain.errors.show_code`."""
 
     def __init__(
         self, platform: str, operation: str, *, status: int | None = None, message: str = "", advice: str = ""
@@ -33,6 +39,10 @@ class PlatformError(Exception):
         super().__init__(self.platform, self.operation, self.status, self.message, self.advice)
 
     def __str__(self) -> str:
+        text = self._text()
+        return with_code(text, self.error_code) if self.code_shown else text
+
+    def _text(self) -> str:
         text = self._without_advice()
         if self.advice:
             return f"{text}. {self.advice}"
@@ -59,6 +69,8 @@ class PlatformError(Exception):
 class PlatformUnavailable(PlatformError):
     """The call may work when it is repeated."""
 
+    error_code = "LW4001"
+
     def __init__(
         self,
         platform: str,
@@ -71,6 +83,8 @@ class PlatformUnavailable(PlatformError):
         not_before: datetime | None = None,
     ) -> None:
         super().__init__(platform, operation, status=status, message=message, advice=advice)
+        if status is not None and self.error_code == PlatformUnavailable.error_code:
+            self.error_code = "LW4003" if status == _TOO_MANY else "LW4002"
         self.retry_after = retry_after
         """Seconds of its Retry-After; None when there was none."""
         if not_before is None and retry_after:
@@ -78,9 +92,9 @@ class PlatformUnavailable(PlatformError):
         self.not_before = not_before
         """When the call may be repeated (UTC); None when the server did not say."""
 
-    def __str__(self) -> str:
+    def _text(self) -> str:
         if self.not_before is None or self.retry_after is None or self.retry_after < 1:
-            return super().__str__()
+            return super()._text()
         # What a person can do next is to wait: no other advice fits.
         return f"{self._without_advice()}. The server asks to wait {self.retry_after:.0f} seconds {self._until()}."
 
@@ -100,6 +114,15 @@ class PlatformUnavailable(PlatformError):
 class PlatformRefused(PlatformError):
     """The call will not work when it is repeated. Without a status it was refused on our side and never sent."""
 
+    error_code = "LW4010"
+
+    def __init__(
+        self, platform: str, operation: str, *, status: int | None = None, message: str = "", advice: str = ""
+    ) -> None:
+        super().__init__(platform, operation, status=status, message=message, advice=advice)
+        if status is not None and self.error_code == PlatformRefused.error_code:
+            self.error_code = "LW4011"
+
     def _outcome(self) -> str:
         return f"answered {self.status} when asked to" if self.status is not None else "was not asked to"
 
@@ -107,9 +130,13 @@ class PlatformRefused(PlatformError):
 class AccessDenied(PlatformRefused):
     """401 or 403: the credential is missing, wrong, or lacks a right."""
 
+    error_code = "LW4012"
+
 
 class NotFound(PlatformRefused):
     """404: it does not exist, or not for this credential."""
+
+    error_code = "LW4013"
 
 
 def _rebuild(kind: type[PlatformError], platform: str, operation: str, keywords: dict[str, object]) -> PlatformError:

@@ -16,12 +16,14 @@ from typing import Any, Protocol, runtime_checkable
 
 from labelwright.domain import LabeledImage
 
+from .image_limits import ImageLimits
 from .values import (
     Bill,
     CampaignOrder,
     FailedImage,
     ImageToSend,
     LabelerAccess,
+    LabelerNote,
     LabelerProgress,
     LabelsPage,
     PlatformLabels,
@@ -48,7 +50,10 @@ __all__ = [
     "FinishesCampaigns",
     "ImageToSend",
     "KeepsImageSets",
+    "KeepsNotes",
+    "KeepsSnapshots",
     "LabelerAccess",
+    "LabelerNote",
     "LabelerProgress",
     "LabelsPage",
     "ListsLabels",
@@ -73,6 +78,7 @@ __all__ = [
     "ShowsCampaigns",
     "TakesImages",
     "TakesPredictions",
+    "TellsImageLimits",
     "TellsReviews",
     "UnlabeledImage",
     "WebhookNote",
@@ -348,6 +354,15 @@ class FinishesCampaigns(Protocol):
 
 
 @runtime_checkable
+class KeepsSnapshots(Protocol):
+    """The platform keeps the labels of a finished campaign in a snapshot with a checksum."""
+
+    @abstractmethod
+    def snapshot(self, campaign: str) -> Mapping[str, str]:
+        """Returns `id` and `md5` of the snapshot that finishing the campaign made; empty when it is not finished."""
+
+
+@runtime_checkable
 class ReopensCampaigns(Protocol):
     """A completed campaign can be given back to its labelers."""
 
@@ -395,12 +410,34 @@ class RecoversAccess(Protocol):
 
 
 @runtime_checkable
+class KeepsNotes(Protocol):
+    """Labelers write notes to whoever ordered the labels, and see the answers."""
+
+    @abstractmethod
+    def list_notes(self, campaign: str) -> Iterator[LabelerNote]:
+        """Yields the notes of a campaign, the oldest first."""
+
+    @abstractmethod
+    def answer_note(self, campaign: str, note: str, text: str) -> None:
+        """Answers a note; another answer replaces the first. Raises NotFound when there is no such note."""
+
+
+@runtime_checkable
 class ServesImages(Protocol):
     """Images have URLs on the platform."""
 
     @abstractmethod
     def image_url(self, image: str) -> str:
         """Returns the URL of an image. It holds no credential, but needs one to be read."""
+
+
+@runtime_checkable
+class TellsImageLimits(Protocol):
+    """The server tells which images it accepts."""
+
+    @abstractmethod
+    def image_limits(self) -> ImageLimits:
+        """Returns the server's limits, `NO_LIMITS` when it tells none."""
 
 
 PROTOCOLS: tuple[type, ...] = (
@@ -421,11 +458,14 @@ PROTOCOLS: tuple[type, ...] = (
     OpensWebhooks,
     ShowsCampaigns,
     FinishesCampaigns,
+    KeepsSnapshots,
     ReopensCampaigns,
     ReopensImages,
     RotatesLabelerKeys,
     RecoversAccess,
+    KeepsNotes,
     ServesImages,
+    TellsImageLimits,
 )
 """All protocols of this module, in the order of the README's table."""
 

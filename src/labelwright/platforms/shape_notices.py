@@ -47,6 +47,10 @@ class ShapeNotices:
             self.left_out.append(ShapeNotice(CUT, image, detail, dropped=False))
         return annotation if shape is annotation.shape else replace(annotation, shape=shape)
 
+    def count_read(self, annotations: int) -> None:
+        """Counts annotations that needed no `keep`: shapes that lie in their image."""
+        self._read += annotations
+
     def leave_out(self, image: str, reason: str, detail: str) -> None:
         self.left_out.append(ShapeNotice(reason, image, detail))
 

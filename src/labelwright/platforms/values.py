@@ -67,6 +67,24 @@ class CampaignOrder:
     """E-mail address, or whatever the platform identifies labelers by."""
     instructions: str = ""
     metadata: dict[str, Any] = field(default_factory=dict)
+    ignore_unsupported: bool = False
+    """Leave out what the server cannot show to labelers, instead of refusing the campaign."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabelerNote:
+    """What a labeler wrote to whoever ordered the labels, about an image or a shape on it."""
+
+    id: str
+    image: str
+    """Name of the image."""
+    text: str
+    author: str
+    written_at: str
+    """As the platform writes it."""
+    label: str = ""
+    """Of the shape that it is about; empty for a note about the image."""
+    answer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +125,8 @@ class RemoteCampaign:
     deleted."""
     labels: PlatformLabels | None = None
     """Where the response that tells the state has them too; None: use `ListsLabels`."""
+    unanswered_notes: int = 0
+    """Notes of labelers without an answer, where the response that tells the state counts them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +204,7 @@ class UnlabeledImage:
 
     id: str
     name: str
-    """The name under which it was sent."""
+    """The name under which it was sent; empty where the platform does not tell it with the state."""
     state: ImageState
     """NOT_LABELED, DRAFT, LABELED (it waits for its review), REJECTED, FAILED or CANCELLED."""
     detail: str = ""
@@ -244,3 +264,6 @@ class LabelsPage:
     """Shapes of these images that were dropped or changed."""
     excluded: tuple[ExcludedImage, ...] = ()
     """Images of the campaign that were skipped, rejected or deleted. They are not in `images`."""
+    following: tuple[str, ...] = ()
+    """Cursors of all pages after this one as far as they are known now, `next` first: these may be read side by side.
+    Empty where a cursor is known only from the page before."""

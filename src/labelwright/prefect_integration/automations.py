@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import yaml
 
-from labelwright.domain.errors import CannotRun
-from labelwright.local.servers import NotStarted
+from labelwright.domain.errors import BlockMissing
 
+from .busy_server import patience
 from .client import require_prefect_client
 from .deployments import packaged, write_new
 
@@ -23,31 +24,36 @@ _PLACEHOLDER = "BLOCK"
 def register_notifications(block: str) -> list[str]:
     """Creates or updates the automations on the configured Prefect server. Returns their names. Idempotent.
 
-    block: TYPE/NAME of a notification block, such as slack-webhook/my-team.
+    block: TYPE/NAME of a notification block, such as slack-webhook/my-team. A busy server gets `prefect_busy_seconds`.
 
     Raises CannotRun, NotStarted.
     """
     block_type, block_name = _split_block_name(block)
-    with require_prefect_client() as client:
-        automations = _automations_notifying(_block_id(client, block_type, block_name))
+    with require_prefect_client() as client, patience() as limit:
+        automations = _automations_notifying(limit.run(lambda: _block_id(client, block_type, block_name)))
         for automation in automations:
-            existing = _automations_named(client, automation.name)
-            if existing:
-                client.update_automation(existing[0].id, automation)
-            else:
-                client.create_automation(automation)
-                existing = _automations_named(client, automation.name)
-            # Prefect's client repeats a request after a 503, although the server may have carried it out.
-            for duplicate in existing[1:]:
-                client.delete_automation(duplicate.id)
+            limit.run(partial(_put_automation, client, automation))
     return [automation.name for automation in automations]
+
+
+def _put_automation(client: SyncPrefectClient, automation: AutomationCore) -> None:
+    """Creates or updates the automation of that name, and leaves one. Idempotent."""
+    existing = _automations_named(client, automation.name)
+    if existing:
+        client.update_automation(existing[0].id, automation)
+    else:
+        client.create_automation(automation)
+        existing = _automations_named(client, automation.name)
+    # A request that failed with a 503 is repeated, although the server may have carried it out.
+    for duplicate in existing[1:]:
+        client.delete_automation(duplicate.id)
 
 
 def write_notifications(block: str, target: Path) -> None:
     """Writes a file for `prefect automation create --from-file`. Raises CannotRun when the file exists."""
     block_type, block_name = _split_block_name(block)
-    with require_prefect_client() as client:
-        block_id = _block_id(client, block_type, block_name)
+    with require_prefect_client() as client, patience() as limit:
+        block_id = limit.run(lambda: _block_id(client, block_type, block_name))
     write_new(target, _template().replace(f": {_PLACEHOLDER}", f": {block_id}"))
 
 
@@ -70,24 +76,21 @@ def _split_block_name(block: str) -> tuple[str, str]:
     """Returns type and name. Raises CannotRun."""
     block_type, slash, name = block.partition("/")
     if not (block_type and slash and name):
-        raise CannotRun(f"'{block}' is no block: give TYPE/NAME, such as slack-webhook/my-team")
+        raise BlockMissing(f"'{block}' is no block: give TYPE/NAME, such as slack-webhook/my-team")
     return block_type, name
 
 
 def _block_id(client: SyncPrefectClient, block_type: str, name: str) -> str:
-    """Raises CannotRun when there is no such block, NotStarted when the server does not respond."""
-    from httpx import HTTPError
+    """Raises CannotRun when there is no such block."""
     from prefect.exceptions import ObjectNotFound
 
     try:
         return str(client.read_block_document_by_name(name, block_type, include_secrets=False).id)
     except ObjectNotFound:
-        raise CannotRun(
+        raise BlockMissing(
             f"there is no block '{name}' of type '{block_type}'. Make one in the Prefect UI under Blocks: "
             "slack-webhook, ms-teams-webhook, sendgrid-email, custom-webhook or another one that notifies"
         ) from None
-    except HTTPError as error:
-        raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
 
 
 def _automations_named(client: SyncPrefectClient, name: str) -> list[Automation]:

@@ -6,14 +6,18 @@ stores their secrets encrypted; they are read inside the task that needs them, n
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Literal, TypeVar
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 from prefect.blocks.core import Block
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
 from labelwright.campaigns.spec import BLOCK, ImagesFrom
-from labelwright.local.servers import NotStarted
 from labelwright.settings import ConnectionSettings, Settings, SettingsError, WorkspaceSettings, remember_secrets
+
+if TYPE_CHECKING:
+    from .busy_server import Patience
 
 _AnyBlock = TypeVar("_AnyBlock", bound=Block)
 
@@ -36,6 +40,9 @@ class PlatformCredentials(Block):
     platform_name: ClassVar[str] = ""
 
     url: str = Field(title="Url")
+    page: str | None = Field(
+        None, title="Page", description="Address at which labelers reach the embedded service, if `url` is another one."
+    )
     requests_per_second: float | None = Field(
         None, title="Requests per second", description="The platform's limit, for this process."
     )
@@ -52,6 +59,7 @@ class PlatformCredentials(Block):
         return ConnectionSettings(
             platform=self.platform_name,
             url=self.url,
+            page=self.page,
             requests_per_second=self.requests_per_second,
             key=self.key,
             secret=self.secret,
@@ -111,12 +119,37 @@ class GetiCredentials(PlatformCredentials):
     platform_name = "geti"
 
 
-Credentials = CampaignApiCredentials | RemoCredentials | CvatCredentials | ScaleCredentials | GetiCredentials
+class LabelStudioCredentials(PlatformCredentials):
+    """Credentials for Label Studio: the key is a personal access token."""
+
+    _block_type_name = "Labelwright label_studio"
+    _block_type_slug = "labelwright-label-studio"
+    _description = "Credentials for Label Studio: the key is a personal access token."
+    platform_name = "label_studio"
+
+    key: SecretStr = Field(title="Key")
+
+
+Credentials = (
+    CampaignApiCredentials
+    | RemoCredentials
+    | CvatCredentials
+    | ScaleCredentials
+    | GetiCredentials
+    | LabelStudioCredentials
+)
 """The type of a flow's parameter: Prefect's form offers the blocks of these types."""
 
 CREDENTIAL_BLOCKS: dict[str, type[PlatformCredentials]] = {
     block_type.platform_name: block_type
-    for block_type in (CampaignApiCredentials, RemoCredentials, CvatCredentials, ScaleCredentials, GetiCredentials)
+    for block_type in (
+        CampaignApiCredentials,
+        RemoCredentials,
+        CvatCredentials,
+        ScaleCredentials,
+        GetiCredentials,
+        LabelStudioCredentials,
+    )
 }
 """The block type that holds a platform's credentials, by the platform's name."""
 
@@ -153,22 +186,21 @@ class AzureMlWorkspace(Block):
     resource_manager: str | None = Field(None, title="Resource manager", description="Where it is another one.")
 
 
-def register_blocks() -> list[str]:
+def register_blocks(limit: Patience | None = None) -> list[str]:
     """Register every block type with the configured Prefect server. Returns their slugs. Idempotent.
+
+    limit: what is left of the time for a busy server; by default `prefect_busy_seconds`.
 
     Raises CannotRun, NotStarted.
     """
-    from httpx import HTTPError
-
+    from .busy_server import patience
     from .client import require_prefect_client
 
     require_prefect_client()
     block_types: list[type[Block]] = [*CREDENTIAL_BLOCKS.values(), ImageContainerCredentials, AzureMlWorkspace]
-    try:
+    with patience() if limit is None else nullcontext(limit) as remaining:
         for block_type in block_types:
-            block_type.register_type_and_schema(_sync=True)  # type: ignore[call-arg]
-    except HTTPError as error:
-        raise NotStarted(f"the Prefect server did not answer: {type(error).__name__}") from None
+            remaining.run(partial(block_type.register_type_and_schema, _sync=True))  # type: ignore[call-arg]
     return [block_type.get_block_type_slug() for block_type in block_types]
 
 
@@ -199,6 +231,17 @@ def connection_in_block(connection: str, platform: str | None = None) -> Connect
     credentials = blocks[0].connection()
     remember_secrets(credentials)
     return credentials
+
+
+def secret_in_block(secret: str) -> str:
+    """Returns the value of `block:NAME`, a Secret block of Prefect's own. Raises SettingsError."""
+    from prefect.blocks.system import Secret
+
+    name = secret.removeprefix(BLOCK)
+    block: Secret[Any] | None = _load(Secret, name)
+    if block is None:
+        raise SettingsError(f"there is no Secret block '{name}'. Make one in the Prefect UI under Blocks")
+    return str(block.get())
 
 
 def workspace_in_block(workspace: str, here: WorkspaceSettings) -> WorkspaceSettings:

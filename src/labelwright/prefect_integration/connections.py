@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from labelwright.campaigns.connections import Connections
 from labelwright.campaigns.spec import ImagesFrom
-from labelwright.settings import ConnectionSettings, Settings
+from labelwright.domain.errors import CannotRun
+from labelwright.settings import ConnectionSettings, Settings, SettingsError
 
 
 class PrefectBlocks:
@@ -19,6 +20,16 @@ class PrefectBlocks:
         from .blocks import with_signature
 
         return with_signature(settings, images)
+
+    def secret(self, name: str) -> str:
+        from .blocks import secret_in_block
+        from .client import require_prefect_client
+
+        try:
+            require_prefect_client()
+        except CannotRun as error:
+            raise SettingsError(f"{name} is a block of Prefect, and {error}") from None
+        return secret_in_block(name)
 
 
 CONNECTIONS = Connections(PrefectBlocks())

@@ -41,7 +41,7 @@ def _send(payload: list[dict[str, Any]]) -> None:
     try:
         with get_client(sync_client=True) as client:
             client.request("POST", "/events", json=payload).raise_for_status()
-    except (HTTPError, RuntimeError) as error:
+    except (HTTPError, RuntimeError, ValueError) as error:  # ValueError: no URL of an API is configured
         if isinstance(error, HTTPStatusError) and error.response.status_code in _REJECTED:
             raise EventsRejected(f"status {error.response.status_code}") from None
         raise EventsNotSent(type(error).__name__) from None

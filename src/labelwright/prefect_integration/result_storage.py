@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from labelwright.domain.errors import CannotRun
+from labelwright.domain.errors import ResultStorageUnusable
 from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.settings import ResultsSettings, SettingsError
 
@@ -35,7 +35,7 @@ def keep_results_in_blob(results: ResultsSettings) -> str:
         from prefect_azure.blob_storage import AzureBlobStorageContainer
         from prefect_azure.credentials import AzureBlobStorageCredentials
     except ImportError:
-        raise CannotRun(
+        raise ResultStorageUnusable(
             "results in Azure Blob need one more package: pip install 'labelwright[results]', or take "
             "LABELWRIGHT_RESULTS__... out of the settings"
         ) from None
@@ -96,14 +96,14 @@ def _on_container(results: ResultsSettings, operation: Callable[[ContainerClient
         with client:
             return bool(run_within(_DEADLINE, operation, client))
     except OutOfTime:
-        raise CannotRun(
+        raise ResultStorageUnusable(
             f"the container '{results.container}' for results was not reached within {_DEADLINE:g} seconds. Does the "
             "account answer?"
         ) from None
     except AzureError as error:
         status = getattr(error, "status_code", None)
         reason = f"HTTP {status}" if status else type(error).__name__
-        raise CannotRun(
+        raise ResultStorageUnusable(
             f"the container '{results.container}' for results cannot be used ({reason}). Does the account answer, and "
             "has this identity Storage Blob Data Contributor on the container?"
         ) from None

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
+from importlib import import_module
 from pathlib import Path
 
-from labelwright.local.servers import NotStarted, Server, start_prefect, use_prefect_of_up
+from labelwright.local.imports import without_collections
+from labelwright.local.servers import (
+    LOOPBACK,
+    NotStarted,
+    Server,
+    begin_prefect,
+    free_port,
+    use_prefect_of_up,
+)
 from labelwright.network.deadlines import OutOfTime, run_within
 from labelwright.network.proxies import keep_loopback_direct
 from labelwright.settings import settings
@@ -21,9 +31,32 @@ _HEALTH_TIMEOUT = 30.0
 """Seconds within which a configured Prefect server has to respond."""
 
 
+def prepare_prefect(url: str | None = None) -> None:
+    """Sets what Prefect reads when it is imported. `url`: the server that flows of this process are going to use.
+
+    Called again with another URL, Prefect reads its settings again.
+    """
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    # Prefect warns of a home folder that cannot be written and goes on without it.
+    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")
+    if url is not None and os.environ.get("PREFECT_API_URL") != f"{url}/api":
+        os.environ["PREFECT_API_URL"] = f"{url}/api"
+        _read_settings_again()
+
+
+def import_flows(*modules: str) -> None:
+    """Imports modules of `labelwright.flows`, and with them Prefect: a second in which a server can start."""
+    with without_collections():
+        for module in modules:
+            import_module(f"labelwright.flows.{module}")
+
+
 @contextlib.contextmanager
 def prefect_runtime(
-    server: Server | None = None, waiting: Waiting = lambda _activity: contextlib.nullcontext()
+    server: Server | None = None,
+    *flows: str,
+    waiting: Waiting = lambda _activity: contextlib.nullcontext(),
 ) -> Iterator[None]:
     """Sets Prefect up for flows of this process. Import the flows within the context, not before.
 
@@ -31,20 +64,18 @@ def prefect_runtime(
     That server is started as `labelwright up` starts one, not by Prefect: Prefect's own temporary server waits for
     three minutes for one that has ended, prints its traceback, and gets the Ctrl+C that is meant for this process.
 
+    flows: modules of `labelwright.flows` that are imported here, while a server that is started here gets ready.
     Raises NotStarted when the configured server does not respond, or the temporary one does not start.
     """
-    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    # Prefect warns of a home folder that cannot be written and goes on without it.
-    warnings.filterwarnings("ignore", "Failed to create the Prefect home directory")
-    if server is not None:
-        os.environ["PREFECT_API_URL"] = f"{server.url}/api"
+    prepare_prefect(None if server is None else server.url)
     use_prefect_of_up(settings().home)
     keep_loopback_direct()
-    _require_reachable_prefect()
     with contextlib.ExitStack() as stack:
-        if server is None and not configured_api_url():
-            server = stack.enter_context(_temporary_prefect(settings().home, waiting))
+        if _is_api_configured():
+            _require_reachable_prefect()
+            import_flows(*flows)
+        else:
+            server = stack.enter_context(_temporary_prefect(settings().home, flows, waiting))
         if server is not None:
             stack.enter_context(without_heartbeats())
         try:
@@ -54,26 +85,67 @@ def prefect_runtime(
 
 
 @contextlib.contextmanager
-def _temporary_prefect(home: Path, waiting: Waiting) -> Iterator[Server]:
-    """Starts a Prefect server, points this process to it, and stops it at the end. Raises NotStarted, OSError."""
-    from prefect.context import refresh_global_settings_context
+def _temporary_prefect(home: Path, flows: tuple[str, ...], waiting: Waiting) -> Iterator[Server]:
+    """Starts a Prefect server, points this process to it, and stops it at the end. Raises NotStarted, OSError.
 
-    with waiting("starting Prefect"):
-        server = start_prefect(home)
+    Imports the flows while the server starts.
+    """
     before = {name: os.environ.get(name) for name in ("PREFECT_API_URL", "PREFECT_HOME")}
+    if "prefect.events.worker" in sys.modules:
+        flush_logs_and_events(within=0)  # else Prefect sends events, and so task runs, to the server of earlier ones
+    with waiting("starting Prefect"):
+        port = free_port(0)  # nobody looks for it, and another command may be starting its server on the usual one
+        starting = begin_prefect(home, port, ui=False, block_types=False)
+        try:
+            os.environ["PREFECT_API_URL"] = f"http://{LOOPBACK}:{port}/api"
+            os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
+            _read_settings_again()
+            import_flows(*flows)
+            server = starting.wait()
+        except BaseException:
+            _restore(before)
+            starting.stop()
+            raise
     try:
-        os.environ["PREFECT_API_URL"] = f"{server.url}/api"
-        os.environ.setdefault("PREFECT_HOME", str(home / "prefect"))
-        refresh_global_settings_context()
         yield server
     finally:
         try:
-            for name, value in before.items():
-                if value is None:
-                    os.environ.pop(name, None)
-            refresh_global_settings_context()
+            _restore(before)
         finally:
             server.stop()
+
+
+def _restore(variables: dict[str, str | None]) -> None:
+    for name, value in variables.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+    _read_settings_again()
+
+
+def _read_settings_again() -> None:
+    """Has Prefect read its settings from the environment again, if it was imported before."""
+    if "prefect" in sys.modules:
+        from prefect.context import refresh_global_settings_context
+
+        refresh_global_settings_context()
+
+
+def reachable_prefect() -> bool | None:
+    """Whether the configured Prefect API, or that of this home's `up`, responds; None when none is configured.
+
+    Afterwards Prefect may be used by this process outside of runs.
+    """
+    os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
+    before = os.environ.get("PREFECT_API_URL")
+    use_prefect_of_up(settings().home)
+    if os.environ.get("PREFECT_API_URL") != before:
+        _read_settings_again()
+    keep_loopback_direct()
+    if not configured_api_url():
+        return None
+    return _unreachable_because() is None
 
 
 def without_heartbeats() -> contextlib.AbstractContextManager[object]:
@@ -88,6 +160,39 @@ def without_heartbeats() -> contextlib.AbstractContextManager[object]:
     return contextlib.nullcontext() if configured else temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None})
 
 
+def api_url() -> str | None:
+    """The URL of the configured Prefect API, or of that of this home's `up`; None when there is none."""
+    before = os.environ.get("PREFECT_API_URL")
+    use_prefect_of_up(settings().home)
+    if os.environ.get("PREFECT_API_URL") != before:
+        _read_settings_again()
+    keep_loopback_direct()
+    return configured_api_url() if _may_name_an_api() else None
+
+
+def _is_api_configured() -> bool:
+    """Whether an API is configured. Asks Prefect, which takes a while to import, only when there may be one."""
+    return _may_name_an_api() and bool(configured_api_url())
+
+
+def _may_name_an_api() -> bool:
+    """Whether there is a variable or a file in which Prefect would find the URL of an API."""
+    names = {name.upper() for name in os.environ}
+    if not names.isdisjoint({"PREFECT_API_URL", "PREFECT_PROFILE", "PREFECT_PROFILES_PATH"}):
+        return True
+    profiles = Path(os.environ.get("PREFECT_HOME") or "~/.prefect") / "profiles.toml"
+    for name in (".env", "prefect.toml", "pyproject.toml", os.path.expanduser(profiles)):  # noqa: PTH111 - without an error
+        try:
+            text = Path(name).read_bytes().lower()
+        except FileNotFoundError:
+            continue
+        except OSError:
+            return True
+        if b"prefect" in text or b"api" in text:
+            return True
+    return False
+
+
 def configured_api_url() -> str | None:
     """Returns the URL of the API that flows talk to, from the environment or from a Prefect profile."""
     from prefect.settings import PREFECT_API_URL
@@ -96,32 +201,40 @@ def configured_api_url() -> str | None:
     return url
 
 
-def flush_logs_and_events() -> None:
-    """Sends what Prefect's background threads still hold. After their server has stopped they would wait for it."""
+def flush_logs_and_events(within: float = 20) -> None:
+    """Sends what Prefect's background threads still hold. After their server has stopped they would wait for it.
+
+    within: seconds to wait; what is not sent by then is sent while the process goes on.
+    """
     from prefect.events.worker import EventsWorker
     from prefect.logging.handlers import APILogWorker
 
     for worker in (APILogWorker, EventsWorker):
-        worker.drain_all(timeout=20)
+        worker.drain_all(timeout=within)
 
 
 def _require_reachable_prefect() -> None:
     """Raises NotStarted when the configured API does not respond. Without this check a flow ends in a traceback."""
-    from httpx import HTTPError, HTTPStatusError
-
     url = configured_api_url()
-    if not url:
-        return
-    try:
-        error = run_within(_HEALTH_TIMEOUT, copy_context().run, _healthcheck)
-    except (HTTPError, OutOfTime) as failure:
-        error = failure
-    # Any status is a response: some servers ask for a credential.
-    if error is not None and not isinstance(error, HTTPStatusError):
+    if url and _unreachable_because() is not None:
         raise NotStarted(
             f"Prefect's API at {url} does not answer. Nothing was done. Start it with: labelwright up, or unset "
             "PREFECT_API_URL to run with a server of our own"
         ) from None
+
+
+def _unreachable_because() -> Exception | None:
+    """Returns why the configured API does not respond; None when it does.
+
+    Any status is a response: some servers ask for a credential.
+    """
+    from httpx import HTTPError, HTTPStatusError
+
+    try:
+        error = run_within(_HEALTH_TIMEOUT, copy_context().run, _healthcheck)
+    except (HTTPError, OutOfTime) as failure:
+        error = failure
+    return None if isinstance(error, HTTPStatusError) else error
 
 
 def _healthcheck() -> Exception | None:

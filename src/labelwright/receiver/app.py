@@ -21,7 +21,7 @@ from labelwright.network.json_depth import depth_of
 from labelwright.settings import ReceiverSettings
 
 from . import event_grid
-from .errors import RequestRefused
+from .errors import NOT_STORED, RequestRefused
 from .event_sender import EventSender
 from .webhooks import Webhooks
 
@@ -91,9 +91,10 @@ def _with_error_responses(handler: Handler) -> Handler:
         try:
             return await handler(request)
         except RequestRefused as refusal:
-            return JSONResponse({"error": refusal.message}, refusal.status)
+            return JSONResponse({"error": refusal.message, "error_code": refusal.code}, refusal.status)
         except (SQLAlchemyError, LedgerError, TimeoutError):
-            return JSONResponse({"error": "it could not be stored; send it again"}, 503, {"Retry-After": "30"})
+            message = {"error": "it could not be stored; send it again", "error_code": NOT_STORED}
+            return JSONResponse(message, 503, {"Retry-After": "30"})
         except ClientDisconnect:
             return Response(status_code=400)
 

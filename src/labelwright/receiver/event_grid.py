@@ -46,7 +46,10 @@ def handshake_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
 
 def record_events(ledger: Ledger, settings: ReceiverSettings, body: bytes) -> dict[str, Any]:
-    """Stores the campaign files that arrived. Returns the response's JSON. Raises RequestRefused."""
+    """Stores the campaign files that arrived. Returns the response's JSON. Raises RequestRefused.
+
+    Without a drop container in the settings a campaign file is not accepted, so that Event Grid delivers it again.
+    """
     count = 0
     for kind, subject, data in _parse_events(body):
         if kind == _VALIDATION:
@@ -54,6 +57,8 @@ def record_events(ledger: Ledger, settings: ReceiverSettings, body: bytes) -> di
             if not isinstance(code, str):
                 raise RequestRefused(400, "the validation event has no code")
             return {"validationResponse": code}
+        if kind == _CREATED and not settings.drop_container and folder_of(_blob_name(subject)):
+            raise RequestRefused(503, "no drop container is configured here")
         blob = _dropped_blob(settings.drop_container, subject, data) if kind == _CREATED else None
         folder = folder_of(blob) if blob else None
         if blob and folder:
@@ -85,6 +90,11 @@ def _parse_events(body: bytes) -> Iterator[tuple[str, str, dict[str, Any]]]:
         data = event.get("data")
         kind = event.get("eventType") or event.get("type") or ""
         yield str(kind), str(event.get("subject") or ""), data if isinstance(data, dict) else {}
+
+
+def _blob_name(subject: str) -> str:
+    match = _SUBJECT.fullmatch(subject)
+    return match[2] if match else ""
 
 
 def _dropped_blob(container: str | None, subject: str, data: dict[str, Any]) -> str | None:

@@ -32,6 +32,8 @@ _NONCE = re.compile(r"[0-9a-f]{64}")
 class NotProven(Exception):
     """The program at an address is not the expected service. The message describes it."""
 
+    error_code = "LW6012"
+
     def __init__(self, message: str, *, older: bool = False) -> None:
         super().__init__(message)
         self.older = older

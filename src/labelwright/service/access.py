@@ -75,6 +75,16 @@ class Access:
             return None
         return Identity(row.id, row.email, row.role, secret)
 
+    def identify_admin(self, key: str, secret: str) -> str | None:
+        """The admin's e-mail address, when the key pair is the admin's. Slow on purpose (scrypt)."""
+        who = self.identify(key, secret)
+        return who.email if who is not None and who.admin else None
+
+    def is_admin_key(self, key: str) -> bool:
+        """Whether this is the admin's key at present."""
+        row = self._row(key)
+        return row is not None and row.role == ADMIN
+
     def _row(self, key: str) -> Row[Any] | None:
         with self._database.read() as connection:
             return connection.execute(select(users).where(users.c.key == key)).one_or_none()

@@ -9,14 +9,13 @@ from typing import Any
 
 from sqlalchemy import Row, update
 
-from labelwright.domain import InvalidSchema, Label, LabelSchema
-
 from .access import Access
 from .admin_file import KeyPair
-from .api.errors import Conflict, Invalid
+from .api.errors import Conflict
 from .campaigns import campaign_json, find_campaign
 from .database import Database, campaigns
-from .label_schema import LabelFields, named_label, names_and_translations
+from .label_schema import LabelFields, name_faults, named_label, names_and_translations, translation_faults
+from .request_faults import refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +114,7 @@ def _refuse_narrower(before: LabelFields, after: LabelFields) -> None:
 
 
 def _checked_labels(existing: list[str] | None, labels: Sequence[str]) -> list[str]:
-    try:
-        LabelSchema(tuple(Label(name) for name in labels))
-    except InvalidSchema as error:
-        raise Invalid(f"labels: {error}") from None
+    refuse(name_faults(labels), "labels: {problem}")
     if existing is None:
         raise Conflict("the campaign takes any label: a list of labels would forbid labels that are in use")
     missing = [name for name in existing if name not in labels]
@@ -129,9 +125,8 @@ def _checked_labels(existing: list[str] | None, labels: Sequence[str]) -> list[s
 
 
 def _check_translations(labels: Sequence[str] | None, translations: Mapping[str, Any]) -> None:
-    for label in translations:
-        if labels is not None and label not in labels:
-            raise Invalid(f"label_translations: '{label}' is not one of the labels")
+    if labels is not None:
+        refuse(translation_faults(labels, translations), "label_translations: {problem}")
 
 
 def _dumped(value: Any) -> str:

@@ -9,14 +9,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select, update
 
-from labelwright.domain import InvalidSchema, Label, LabelSchema
-
 from .access import Access, Identity
-from .api.errors import Conflict, Invalid, Unknown
+from .api.errors import Conflict, Unknown
 from .api.pagination import Page
-from .database import Database, campaign_images, campaigns, images, is_text, now
-from .label_schema import LabelFields, names_and_translations
+from .database import Database, campaign_images, campaigns, images, is_text, notes, now
+from .label_schema import LabelFields, name_faults, names_and_translations, translation_faults
 from .reopening import reopened_reasons
+from .request_faults import details_of, refuse
 
 MOVES = {
     "created": frozenset({"active"}),
@@ -40,6 +39,7 @@ class Order:
     instructions: str | None = None
     label_translations: dict[str, dict[str, str]] | None = None
     label_schema: Sequence[LabelFields] | None = None
+    allow_skip: bool = False
 
 
 class Campaigns:
@@ -65,6 +65,7 @@ class Campaigns:
                 "instructions": order.instructions,
                 "label_translations": _json(order.label_translations) if order.label_translations else None,
                 "label_schema": _json(order.label_schema) if order.label_schema is not None else None,
+                "allow_skip": order.allow_skip,
                 "created_by": who.email,
                 "date_created": now(),
             }
@@ -82,7 +83,10 @@ class Campaigns:
 
     def get(self, campaign: int) -> dict[str, Any]:
         with self._database.read() as connection:
-            return campaign_json(find_campaign(connection, campaign))
+            body = campaign_json(find_campaign(connection, campaign))
+            if count := unanswered_notes(connection, campaign):
+                body["unanswered_notes"] = count
+        return body
 
     def add_images(self, campaign: int, ids: Sequence[int]) -> None:
         """Adds images; those that are in the campaign already are skipped.
@@ -93,7 +97,10 @@ class Campaigns:
             unknown = sorted(set(ids) - _known(connection, ids))
             if unknown:
                 shown = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
-                raise Unknown(f"there is no image {shown}; nothing was added", details={"unknown": unknown[:1000]})
+                missing = set(unknown)
+                places = ((f"body[{n}].id", f"there is no image {id}") for n, id in enumerate(ids) if id in missing)
+                details = {"unknown": unknown[:1000], **details_of(places)}
+                raise Unknown(f"there is no image {shown}; nothing was added", details=details)
             inside = set[int]()
             for some_ids in _some(ids):
                 mine = campaign_images.c.campaign_id == campaign
@@ -174,9 +181,15 @@ def find_campaign(connection: Connection, campaign: int, who: Identity | None = 
     return row
 
 
+def unanswered_notes(connection: Connection, campaign: int) -> int:
+    """Returns the number of notes of the campaign's labeler without an answer."""
+    condition = (notes.c.campaign_id == campaign) & notes.c.answer.is_(None)
+    return connection.execute(select(func.count()).select_from(notes).where(condition)).scalar_one()
+
+
 def campaign_json(row: Row[Any]) -> dict[str, Any]:
     """Returns a campaign as the user's notebook shows it; optional fields only where they were set."""
-    body = {
+    body: dict[str, Any] = {
         "campaign_id": row.id,
         "created_by": row.created_by,
         "date_completed": row.date_completed,
@@ -193,6 +206,9 @@ def campaign_json(row: Row[Any]) -> dict[str, Any]:
         body["labels"] = json.loads(row.labels)
     if row.instructions is not None:
         body["instructions"] = row.instructions
+    if row.allow_skip:
+        body["allow_skip"] = True
+        body["progress"]["skipped"] = row.skipped
     if row.label_schema is not None:
         body["label_schema"] = json.loads(row.label_schema)
     return body
@@ -200,13 +216,8 @@ def campaign_json(row: Row[Any]) -> dict[str, Any]:
 
 def _check_labels(order: Order) -> None:
     if order.labels is not None:
-        try:
-            LabelSchema(tuple(Label(name) for name in order.labels))
-        except InvalidSchema as error:
-            raise Invalid(f"labels: {error}") from None
-        for label in order.label_translations or {}:
-            if label not in order.labels:
-                raise Invalid(f"label_translations: '{label}' is not one of the labels")
+        refuse(name_faults(order.labels), "labels: {problem}")
+        refuse(translation_faults(order.labels, order.label_translations or {}), "label_translations: {problem}")
 
 
 def _json(value: Any) -> str:

@@ -7,6 +7,9 @@ from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 
+from labelwright.domain.image_limits import MOST_PIXELS
+from labelwright.imaging.memory_limits import MOST_DECODING_BYTES
+
 API = "/api/v1"
 BLOB = "/blob"
 DROPBOX_RIGHTS = "rwdl"
@@ -39,9 +42,9 @@ class Limits:
     corners_per_polygon: int = 10_000
     corners_per_request: int = 500_000
     """Of all polygons of one request."""
-    image_pixels: int = 178_956_970
-    """Of one image; Pillow itself refuses more than this as a decompression bomb."""
-    decoding_bytes: int = 384 * 1024**2
+    image_pixels: int = MOST_PIXELS
+    """Of one image."""
+    decoding_bytes: int = MOST_DECODING_BYTES
     """Of memory for the pixels of all images that are decoded at once."""
     pictures_bytes: int = 20 * 1024**3
     """On disk, of pictures made for browsers. The oldest go first and are made again when they are asked for."""
@@ -88,7 +91,7 @@ class ServiceConfig:
     dropbox_lifetime: timedelta = timedelta(days=7)
     image_url_lifetime: timedelta = timedelta(minutes=5)
     sealing_threads: int = 4
-    sealing_chunk: int = 32
+    sealing_chunk: int = 128
     """Images that enter the database in one transaction while a set is sealed."""
     limits: Limits = field(default_factory=Limits)
 

@@ -156,6 +156,9 @@ campaigns = Table(
     Column("done", Id, nullable=False, default=0),
     # Grows with every change of labels or state: a file written from the labels can tell whether it is still true.
     Column("revision", Id, nullable=False, default=0),
+    Column("allow_skip", Boolean, nullable=False, default=False, server_default=false()),
+    # Of `done`.
+    Column("skipped", Id, nullable=False, default=0, server_default="0"),
 )
 
 campaign_images = Table(
@@ -180,6 +183,43 @@ reopened_images = Table(
     Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
     Column("image_id", ForeignKey("images.id"), primary_key=True),
     Column("reason", Text, nullable=False),
+)
+
+# Objects that a model predicted; labelers see them as suggestions. They are no labels: `campaign_images.objects` are.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    Column("image_id", ForeignKey("images.id"), primary_key=True),
+    Column("date_predicted", String(32), nullable=False),
+    # JSON text, just as it was put.
+    Column("objects", Text, nullable=False),
+)
+
+# Images that their labeler skipped; they are done, without objects, and become labeled when objects are submitted.
+skipped_images = Table(
+    "skipped_images",
+    metadata,
+    Column("campaign_id", ForeignKey("campaigns.id"), primary_key=True),
+    Column("image_id", ForeignKey("images.id"), primary_key=True),
+    Column("reason", Text, nullable=False),
+)
+
+# Of labelers to whoever ordered the labels; about an image, or the shape that it had then (JSON).
+notes = Table(
+    "notes",
+    metadata,
+    Column("id", Id, primary_key=True),
+    Column("campaign_id", ForeignKey("campaigns.id"), nullable=False),
+    Column("image_id", ForeignKey("images.id"), nullable=False),
+    Column("shape", Text),
+    Column("text", Text, nullable=False),
+    Column("author", String(254), nullable=False),
+    Column("date_created", String(32), nullable=False),
+    Column("answer", Text),
+    Column("answered_by", String(254)),
+    Column("date_answered", String(32)),
+    Index("notes_of_image", "campaign_id", "image_id"),
 )
 
 answers = Table(

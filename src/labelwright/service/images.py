@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from PIL import Image as Pillow
-from PIL import UnidentifiedImageError
-from PIL.TiffImagePlugin import TiffImageFile
 
-from .imaging import tiff_parts
+from labelwright.imaging.inspection import Facts, NotTaken, damage_of, facts_of, lost_data, open_image
+from labelwright.imaging.kinds import SUPPORTED
+
 from .imaging.decoding import Memory, TooMuchMemory, decode
 
 CONTENT_TYPES = {
@@ -24,9 +24,9 @@ CONTENT_TYPES = {
     "TIFF": "image/tiff",
     "PPM": "image/x-portable-anymap",
 }
-"""The formats taken, by Pillow's names, and what they are served as."""
+"""The formats served, by Pillow's names, and as what. PPM was taken by earlier versions."""
 
-_ORIENTATION, _EXIF, _GPS = 0x0112, 0x8769, 0x8825
+_EXIF, _GPS = 0x8769, 0x8825
 _TAKEN, _TAKEN_OFFSET = 0x9003, 0x9011
 _DATE = re.compile(r"(\d{4}):(\d\d):(\d\d) (\d\d):(\d\d):(\d\d)")
 _OFFSET = re.compile(r"[+-]\d\d:\d\d")
@@ -50,31 +50,35 @@ class ImageFacts:
     """Degrees, north and east positive."""
 
 
-def inspect_image(path: Path, largest: int, memory: Memory) -> ImageFacts:
-    """Decodes the file to its last pixel within the memory limit and returns its facts. Raises NotAnImage."""
+def inspect_image(path: Path, largest: int, memory: Memory, take_damaged: bool = False) -> ImageFacts:
+    """Decodes the file to its last pixel within the memory limit and returns its facts. Raises NotAnImage.
+
+    `take_damaged`: take images that readers decode although a part of their data was lost.
+    """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
-            with Pillow.open(path, formats=list(CONTENT_TYPES)) as image:
-                _check_size(image, largest)
-                size, turned = image.size, None
-                if isinstance(image, TiffImageFile):  # its tag is gone once the image is loaded
-                    size, turned = tiff_parts.stored_size(image), tiff_parts.orientation_of(image)
-                decode(image, path, memory)
-                return _facts(image, size, turned)
+            with path.open("rb") as file, open_image(file) as opened:
+                _check_size(opened.image, largest)
+                facts = facts_of(opened)
+                memory.check(facts.decoding_bytes)
+                lost = check.lost if (check := decode(opened.image, path, memory)) else ""
+                described = _with_metadata(opened.image, facts)
     except NotAnImage:
         raise
+    except NotTaken as error:
+        raise NotAnImage(f"no readable image: it {error}; taken are {SUPPORTED}") from None
     except TooMuchMemory as error:
         raise NotAnImage(str(error)) from None
     except MemoryError:
         raise NotAnImage("decoding it takes more memory than this machine has: upload it with fewer pixels") from None
     except Pillow.DecompressionBombError:
         raise NotAnImage("so many pixels that it looks like a decompression bomb") from None
-    except UnidentifiedImageError:
-        formats = ", ".join(CONTENT_TYPES)
-        raise NotAnImage(f"no readable image: taken are {formats}") from None
     except Exception as error:  # noqa: BLE001 - a decoder may raise anything at a broken file
-        raise NotAnImage(f"no readable image: {str(error) or type(error).__name__}"[:300]) from None
+        raise NotAnImage(f"no readable image: {damage_of(error)}"[:300]) from None
+    if lost and not take_damaged:
+        raise NotAnImage(lost_data(lost))
+    return described
 
 
 def _check_size(image: Pillow.Image, largest: int) -> None:
@@ -82,17 +86,10 @@ def _check_size(image: Pillow.Image, largest: int) -> None:
         raise NotAnImage(f"{image.width} x {image.height} pixels are more than the {largest} allowed")
 
 
-def _facts(image: Pillow.Image, size: tuple[int, int], turned: int | None) -> ImageFacts:
-    """`size` is that of the image as stored, `turned` its orientation when it is known already."""
-    (width, height), sideways = size, (5, 6, 7, 8)
-    if turned in sideways:
-        width, height = height, width
-    filetype = {"MPO": "JPEG"}.get(image.format or "", image.format or "")  # a JPEG with a second picture behind it
-    date_taken, lat, lon = None, None, None
+def _with_metadata(image: Pillow.Image, facts: Facts) -> ImageFacts:
+    width, height, filetype = facts.width, facts.height, facts.kind
     try:
         exif = image.getexif()
-        if turned is None and exif.get(_ORIENTATION) in sideways:
-            width, height = height, width
         camera, place = exif.get_ifd(_EXIF), exif.get_ifd(_GPS)
     except Exception:  # noqa: BLE001 - broken EXIF does not make the picture unreadable
         return ImageFacts(width, height, filetype, None, None, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from sqlalchemy import Row
 from labelwright.domain import GROUP, OCCLUDED, Attribute, Geometry, InvalidSchema, Label, LabelSchema, Shape
 
 from .api.errors import Invalid
+from .request_faults import refuse
 
 LabelFields = Mapping[str, Any]
 """A label as JSON: {name, geometry, color, parent, attributes: [{name, values, default, required}], translations}."""
@@ -26,19 +27,66 @@ def named_label(name: str) -> LabelFields:
 
 
 def check_schema(labels: Sequence[LabelFields]) -> None:
-    """Raises Invalid when the schema contradicts itself."""
+    """Raises Invalid when the schema contradicts itself, with everything that is wrong in its details."""
+    refuse(schema_faults(labels), "label_schema: {problem}")
     try:
         LabelSchema(tuple(_label_from(label) for label in labels))
     except InvalidSchema as error:
         raise Invalid(f"label_schema: {error}") from None
-    for label in labels:
-        for field, items in (
-            ("attribute", [attribute["name"] for attribute in label["attributes"]]),
-            *(("value", attribute["values"]) for attribute in label["attributes"]),
-        ):
-            repeated = next((item for item in items if items.count(item) > 1), None)
-            if repeated is not None:
-                raise Invalid(f"label_schema: label '{label['name']}': {field} '{repeated}' is listed twice")
+
+
+def schema_faults(labels: Sequence[LabelFields]) -> Iterator[tuple[str, str]]:
+    """Place in the request and message of everything that is wrong with a schema."""
+    earlier = set[str]()
+    parents = {label["name"]: label["parent"] for label in labels}
+    for number, label in enumerate(labels):
+        where, name = f"body.label_schema[{number}]", label["name"]
+        if name in earlier:
+            yield f"{where}.name", f"label '{name}' is listed twice"
+        earlier.add(name)
+        if label["parent"] is not None and label["parent"] not in parents:
+            yield f"{where}.parent", f"label '{name}': its parent '{label['parent']}' is not in the schema"
+        elif _is_own_ancestor(name, parents):
+            yield f"{where}.parent", f"label '{name}' is its own ancestor"
+        attributes = [attribute["name"] for attribute in label["attributes"]]
+        for position, attribute in enumerate(label["attributes"]):
+            place = f"{where}.attributes[{position}]"
+            if attribute["name"] in attributes[:position]:
+                yield f"{place}.name", f"label '{name}': attribute '{attribute['name']}' is listed twice"
+            for index, value in enumerate(attribute["values"]):
+                if value in attribute["values"][:index]:
+                    yield f"{place}.values[{index}]", f"label '{name}': value '{value}' is listed twice"
+            try:
+                _attribute_from(attribute)
+            except InvalidSchema as error:
+                yield place, str(error)
+
+
+def _is_own_ancestor(name: str, parents: Mapping[str, str | None]) -> bool:
+    passed, parent = set[str](), parents[name]
+    while parent is not None and parent not in passed:
+        if parent == name:
+            return True
+        passed.add(parent)
+        parent = parents.get(parent)
+    return False
+
+
+def name_faults(labels: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The same of a list of names."""
+    earlier = set[str]()
+    for number, name in enumerate(labels):
+        if name in earlier:
+            yield f"body.labels[{number}]", f"label '{name}' is listed twice"
+        earlier.add(name)
+
+
+def translation_faults(labels: Sequence[str], translations: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """The same of the translations of a list of names."""
+    known = set(labels)
+    for label in translations:
+        if label not in known:
+            yield f"body.label_translations.{label}", f"'{label}' is not one of the labels"
 
 
 def names_and_translations(
@@ -61,13 +109,14 @@ def _label_from(label: LabelFields) -> Label:
         name=label["name"],
         geometry=Geometry(label["geometry"]),
         parent=label["parent"],
-        attributes=tuple(
-            Attribute(attribute["name"], tuple(attribute["values"]), attribute["default"], attribute["required"])
-            for attribute in label["attributes"]
-        ),
+        attributes=tuple(_attribute_from(attribute) for attribute in label["attributes"]),
         color=label["color"],
         translations=label["translations"],
     )
+
+
+def _attribute_from(attribute: Mapping[str, Any]) -> Attribute:
+    return Attribute(attribute["name"], tuple(attribute["values"]), attribute["default"], attribute["required"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +147,11 @@ class LabelRules:
             return None
         return f"label '{label}' is for {_GEOMETRIES[geometry]}, not for {_kind_of(shape)}"
 
-    def attribute_faults(self, label: str, attributes: Any) -> list[str]:
-        """Everything that is wrong with an object's attributes, in the schema's order."""
+    def attribute_faults(self, label: str, attributes: Any, *, complete: bool = True) -> list[str]:
+        """Everything that is wrong with an object's attributes, in the schema's order.
+
+        `complete`: whether those that are required must be there.
+        """
         if not isinstance(attributes, dict) or not all(_is_text(name) for name in attributes):
             return ["attributes is not {name: text}"]
         faults = [
@@ -116,6 +168,8 @@ class LabelRules:
                 faults.append(f"label '{label}' has no attribute '{name}'; its attributes: {known}"[:300])
         for attribute in expected.values():
             value = attributes.get(attribute.name)
+            if value is None and not complete:
+                continue
             if value is None or not value.strip():
                 if attribute.required:
                     faults.append(f"attribute '{attribute.name}' of label '{label}' is required")

@@ -2,7 +2,8 @@
 
 One row per object, and one row without a label for an image that is labeled as empty. A label of the whole image is a
 row without a box. `polygon` is [[x, y], ...], or a list of such lists for an object of several parts; `attributes` is a
-JSON object. Images that are not labeled have no row; a campaign that was completed by hand may have some.
+JSON object. Images that are not labeled have no row (a campaign that was completed by hand may have some), nor have
+images that were skipped. Texts are as they were sent: programs read this file.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from io import StringIO
 from typing import Any
 
 import orjson
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, Row, select
 
-from labelwright.domain.spreadsheets import LABEL_COLUMNS, defuse
+from labelwright.domain.spreadsheets import LABEL_COLUMNS
 
 from .blobs.store import Incoming
 from .campaigns import check_move, enter_state, find_campaign
 from .database import Database, campaigns
 from .image_sets import folder_name
 from .objects import labeled
+from .skipped_images import skipped_reasons
 from .storage.protocol import Storage
 
 COLUMNS = (*LABEL_COLUMNS, "attributes")
@@ -49,7 +51,7 @@ class Finishing:
                     return
                 incoming = self._storage.draft()
                 try:
-                    for text in _rows(connection, campaign):
+                    for text in _rows(connection, row):
                         incoming.write((text.encode(),))
                     md5 = incoming.close()
                 except BaseException:
@@ -75,15 +77,18 @@ class Finishing:
         return entered
 
 
-def _rows(connection: Connection, campaign: int) -> Iterator[str]:
+def _rows(connection: Connection, row: Row[Any]) -> Iterator[str]:
     """Yields the lines of the file."""
     text = StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
     last = 0
-    while page := labeled(connection, campaign, last, _PAGE):
+    while page := labeled(connection, row.id, last, _PAGE):
+        skipped = skipped_reasons(connection, row, [image.image_id for image in page])
         for image in page:
-            start = [image.image_id, defuse(image.file_name), image.width, image.height]
+            if image.image_id in skipped:
+                continue
+            start = [image.image_id, image.file_name, image.width, image.height]
             objects = orjson.loads(image.objects)
             for label_object in objects:
                 writer.writerow([*start, *_cells(label_object)])
@@ -100,7 +105,7 @@ def _cells(label_object: dict[str, Any]) -> list[Any]:
     box = label_object.get("bounding_box", {})
     outline = label_object.get("polygon", label_object.get("polygons"))
     return [
-        defuse(label_object["label"]),
+        label_object["label"],
         label_object["confidence"],
         *(box.get(side, "") for side in ("xmin", "ymin", "xmax", "ymax")),
         _compact(outline),

@@ -19,7 +19,7 @@ from .idempotency import KEY, StoredResponses, fingerprint_of
 OPEN = frozenset({f"{API}/health", f"{API}/openapi.json"})
 """Paths of the API that need no key."""
 
-_WITH_OBJECTS = re.compile(rf"{API}/(campaigns/\d+/objects|labeling/campaigns/\d+/images(/\d+)?)")
+_WITH_OBJECTS = re.compile(rf"{API}/(campaigns/\d+/(objects|predictions)|labeling/campaigns/\d+/images(/\d+)?)")
 """Paths of the API whose bodies are read by `objects`, without a framework."""
 
 _CHANGING = frozenset({"POST", "PUT", "PATCH", "DELETE"})

@@ -19,6 +19,7 @@ from .database import Database, campaign_images, campaigns, images, now
 from .label_schema import LabelRules
 from .object_checks import ObjectFaults, count_corners, object_faults, repeated_whole_images
 from .reopening import forget_reopened
+from .skipped_images import forget_skipped, skipped_reasons
 
 
 class Objects:
@@ -33,30 +34,20 @@ class Objects:
         who: Identity,
         check: Callable[[Connection], None] | None = None,
         pause: Callable[[], None] = lambda: None,
+        place: Callable[[int], str] = "body[{}]".format,
     ) -> None:
         """Replaces the objects of these images, all or none.
 
         `check` is called in the transaction that writes, before it does; what it raises undoes all. `pause` is called
-        before each object is checked and before anything is written; what it raises ends the work.
+        before each object is checked and before anything is written; what it raises ends the work. `place` names an
+        entry of the request by its number.
         Raises Unknown, Conflict when the campaign is not active, Invalid that names image and object of every fault.
         """
         with self._database.read() as connection:
             row = find_campaign(connection, campaign, who)
             _check_active(row)
-            objects_by_image = read_body(body, self._limits)
-            sizes = _sizes(connection, campaign, list(objects_by_image))
-        rules, faults = LabelRules.of(row), ObjectFaults()
-        for image, objects in objects_by_image.items():
-            if image not in sizes:
-                faults.add(image, None, f"is not in campaign {campaign}")
-                continue
-            for number, label_object in enumerate(objects):
-                pause()
-                for problem in object_faults(label_object, sizes[image], rules, self._limits):
-                    faults.add(image, number, problem)
-            for number, problem in repeated_whole_images(objects):
-                faults.add(image, number, problem)
-        faults.refuse()
+            request = ObjectsOfRequest(connection, row, body, self._limits, place)
+        objects_by_image = request.checked(pause)
         pause()
         if objects_by_image:
             self._store(campaign, objects_by_image, who, check)
@@ -93,7 +84,8 @@ class Objects:
                 done += len(connection.execute(query).all())
             connection.execute(change, texts)
             forget_reopened(connection, campaign, list(objects_by_image))
-            grown = {"done": done, "revision": row.revision + 1}
+            skipped = forget_skipped(connection, row, list(objects_by_image))
+            grown = {"done": done, "skipped": skipped, "revision": row.revision + 1}
             connection.execute(update(campaigns).where(campaigns.c.id == campaign).values(grown))
             if done == row.total:
                 enter_state(connection, row, "completed")
@@ -102,7 +94,9 @@ class Objects:
         """Returns the objects of labeled images as JSON, in the order in which images were added."""
         with self._database.read() as connection:
             row = find_campaign(connection, campaign)
+            done = row.done
             rows = labeled(connection, campaign, _position_before(connection, row, page.first), page.size)
+            reasons = skipped_reasons(connection, row, [image.image_id for image in rows])
             listed = [
                 {
                     "image_id": row.image_id,
@@ -113,9 +107,51 @@ class Objects:
                     "date_labeled": row.date_labeled,
                     "labeled_by": row.labeled_by,
                 }
+                | ({"skipped": reasons[row.image_id]} if row.image_id in reasons else {})
                 for row in rows
             ]
-        return orjson.dumps({"images": listed, "pagination": page.as_json(row.done)})
+        return orjson.dumps({"images": listed, "pagination": page.as_json(done)})
+
+
+class ObjectsOfRequest:
+    """The objects of a request by image, and what they are checked against."""
+
+    def __init__(
+        self,
+        connection: Connection,
+        campaign: Row[Any],
+        body: bytes,
+        limits: Limits,
+        place: Callable[[int], str] = "body[{}]".format,
+    ) -> None:
+        """Reads the request. `place` names an entry of it by its number. Raises Invalid for a body that is no list."""
+        self._faults = ObjectFaults()
+        self._entries = read_body(body, limits, self._faults, place)
+        self._sizes = _sizes(connection, campaign.id, list(self._entries))
+        self._campaign, self._limits, self._place = campaign, limits, place
+
+    def checked(self, pause: Callable[[], None], *, predicted: bool = False) -> dict[int, list[Any]]:
+        """Returns the objects by image id.
+
+        `predicted`: whether they are a model's. `pause` is called before each object is checked. Raises Invalid that
+        names image and object of every fault.
+        """
+        rules = LabelRules.of(self._campaign)
+        for image, (entry, objects) in self._entries.items():
+            place = self._place(entry)
+            if image not in self._sizes:
+                self._faults.add_entry(f"{place}.image_id", f"is not in campaign {self._campaign.id}", image)
+                continue
+            size = self._sizes[image]
+            for number, label_object in enumerate(objects):
+                pause()
+                for field, problem in object_faults(label_object, size, rules, self._limits, predicted=predicted):
+                    where = f"{place}.objects[{number}]" + (f".{field}" if field else "")
+                    self._faults.add_object(where, problem, image, number)
+            for number, problem in repeated_whole_images(objects):
+                self._faults.add_object(f"{place}.objects[{number}].whole_image", problem, image, number)
+        self._faults.refuse()
+        return {image: objects for image, (_, objects) in self._entries.items()}
 
 
 def _position_before(connection: Connection, campaign: Row[Any], skip: int) -> int:
@@ -153,8 +189,13 @@ def labeled(connection: Connection, campaign: int, after: int, limit: int) -> Se
     return connection.execute(query).all()
 
 
-def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
-    """Parses objects by image id; the objects themselves are not checked yet. Raises Invalid."""
+def read_body(
+    body: bytes, limits: Limits, faults: ObjectFaults, place: Callable[[int], str]
+) -> dict[int, tuple[int, list[Any]]]:
+    """Parses objects by image id, each with the number of its entry; the objects themselves are not checked yet.
+
+    Adds entries that are malformed to the faults. Raises Invalid for a body that is no list, or too large.
+    """
     try:
         data = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -163,19 +204,23 @@ def read_body(body: bytes, limits: Limits) -> dict[int, list[Any]]:
         raise Invalid("the body is a list of {image_id, objects}")
     if len(data) > limits.images_per_request:
         raise Invalid(f"one request takes at most {limits.images_per_request} images, not {len(data)}")
-    objects_by_image: dict[int, list[Any]] = {}
+    objects_by_image: dict[int, tuple[int, list[Any]]] = {}
     count = corners = 0
     for number, entry in enumerate(data):
         if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects"}:
-            raise Invalid(f"body[{number}] is not {{image_id, objects}}")
+            faults.add_entry(place(number), "is not {image_id, objects}")
+            continue
         image, objects = entry["image_id"], entry["objects"]
         if type(image) is not int or not 0 < image < 2**63:
-            raise Invalid(f"body[{number}].image_id is not the id of an image")
+            faults.add_entry(f"{place(number)}.image_id", "is not the id of an image")
+            continue
         if image in objects_by_image:
-            raise Invalid(f"image {image} stands in the body twice", details={"image_id": image})
+            faults.add_entry(f"{place(number)}.image_id", "stands in the body twice", image)
+            continue
         if not isinstance(objects, list):
-            raise Invalid(f"image {image}: objects is not a list", details={"image_id": image})
-        objects_by_image[image] = objects
+            faults.add_entry(f"{place(number)}.objects", "objects is not a list", image)
+            continue
+        objects_by_image[image] = (number, objects)
         count += len(objects)
         corners += sum(map(count_corners, objects))
     if corners > limits.corners_per_request:

@@ -13,6 +13,8 @@ from sqlalchemy import Connection, Row, and_, delete, func, insert, select, upda
 
 from .api.errors import Conflict, Invalid, Unknown
 from .database import Database, campaign_images, campaigns, now, reopened_images
+from .request_faults import details_of
+from .skipped_images import forget_skipped
 
 _BATCH = 900
 
@@ -39,6 +41,7 @@ class Reopening:
                 mine = and_(campaign_images.c.campaign_id == campaign, campaign_images.c.image_id.in_(batch))
                 connection.execute(update(campaign_images).where(mine).values(done=False))
             forget_reopened(connection, campaign, list(submitted))
+            skipped = forget_skipped(connection, row, list(reasons))
             rows = [
                 {"campaign_id": campaign, "image_id": image, "reason": reasons[image]}
                 for image in reasons
@@ -46,7 +49,7 @@ class Reopening:
             ]
             if rows:
                 connection.execute(insert(reopened_images), rows)
-            _return_to_labelers(connection, row)
+            _return_to_labelers(connection, row, skipped)
 
 
 def reopened_reasons(connection: Connection, campaign: int, ids: Sequence[int]) -> dict[int, str]:
@@ -66,13 +69,14 @@ def forget_reopened(connection: Connection, campaign: int, ids: Sequence[int]) -
         connection.execute(delete(reopened_images).where(mine))
 
 
-def _return_to_labelers(connection: Connection, row: Row[Any]) -> None:
+def _return_to_labelers(connection: Connection, row: Row[Any], skipped: int) -> None:
     """Sets the campaign to active and counts anew what is done. The date of the first start stays."""
     is_done = and_(campaign_images.c.campaign_id == row.id, campaign_images.c.done.is_(True))
     done = connection.execute(select(func.count()).select_from(campaign_images).where(is_done)).scalar_one()
     values = {
         "status": "active",
         "done": done,
+        "skipped": skipped,
         "date_started": row.date_started or now(),
         "date_completed": None,
         "date_finished": None,
@@ -96,9 +100,13 @@ def _submitted(connection: Connection, campaign: int, ids: Sequence[int]) -> set
     unknown = sorted(set(ids) - inside)
     if unknown:
         shown = ", ".join(map(str, unknown[:10])) + (", ..." if len(unknown) > 10 else "")
-        raise Invalid(
-            f"campaign {campaign} has no image {shown}; nothing was reopened", details={"unknown": unknown[:1000]}
+        places = (
+            (f"body[{number}].image_id", f"campaign {campaign} has no image {image}")
+            for number, image in enumerate(ids)
+            if image not in inside
         )
+        details = {"unknown": unknown[:1000], **details_of(places)}
+        raise Invalid(f"campaign {campaign} has no image {shown}; nothing was reopened", details=details)
     return submitted
 
 

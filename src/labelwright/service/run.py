@@ -13,24 +13,30 @@ import uvicorn
 
 from labelwright.network.listening import AnnouncingServer, ConnectionLimits, protocol_with
 
-from .app import create_app
+from .app import Mounts, create_app
 from .config import ServiceConfig
 
 
 class RefusesToListen(RuntimeError):
     """Listening beyond loopback was refused, because no secret was configured."""
 
+    error_code = "LW6009"
+
 
 class CannotListen(RuntimeError):
     """The address is in use, or does not belong to this machine."""
 
+    error_code = "LW6014"
 
-def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> None:
+
+def serve(
+    config: ServiceConfig, ready: Callable[[str], None] | None = None, mounts: Mounts = lambda _access: {}
+) -> None:
     """Serves until interrupted. Calls `ready` with the URL once it accepts connections.
 
-    The URL is also written to `<data_dir>/service.json` then.
+    The URL is also written to `<data_dir>/service.json` then. mounts: applications of other packages.
     """
-    listening, settings = prepare_server(config)
+    listening, settings = prepare_server(config, mounts)
 
     def announce() -> None:
         address = _announce(config, listening)
@@ -42,9 +48,9 @@ def serve(config: ServiceConfig, ready: Callable[[str], None] | None = None) -> 
 
 
 @contextmanager
-def serving(config: ServiceConfig) -> Iterator[str]:
+def serving(config: ServiceConfig, mounts: Mounts = lambda _access: {}) -> Iterator[str]:
     """Serves from a thread of this process during the block; yields the URL without a trailing slash."""
-    listening, settings = prepare_server(config)
+    listening, settings = prepare_server(config, mounts)
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=server.run, args=([listening],), name="service", daemon=True)
     with listening:
@@ -61,14 +67,14 @@ def serving(config: ServiceConfig) -> Iterator[str]:
             thread.join(timeout=30)
 
 
-def prepare_server(config: ServiceConfig) -> tuple[socket.socket, uvicorn.Config]:
+def prepare_server(config: ServiceConfig, mounts: Mounts = lambda _access: {}) -> tuple[socket.socket, uvicorn.Config]:
     """Returns a listening socket and uvicorn's configuration. Raises RefusesToListen, CannotListen."""
     if not config.loopback and (not config.admin_key or len(config.admin_secret or "") < 16):
         raise RefusesToListen(
             f"The service does not listen on {config.host}, where others can reach it, with an admin secret that"
             " nobody chose. Set an admin key and an admin secret of at least 16 characters, or listen on 127.0.0.1."
         )
-    app = create_app(config)
+    app = create_app(config, mounts)
     family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
     # The protocol is named because asyncio turns off Nagle's algorithm only where it is: else answers take 40 ms more.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)

@@ -2,15 +2,14 @@
 
 In order of their names, a few at a time; each few enter in one transaction together with how far sealing has come. So
 a process killed half-way goes on from there at its next start, and no image enters twice. The dropbox goes only when
-all are in. Every store gets the same checks: the bytes are read, compared with what was uploaded, and decoded.
+all are in. Images that were checked when they arrived (`early_checks`) are not decoded again.
 """
 
 from __future__ import annotations
 
-import hashlib
+import json
 import logging
 import threading
-from base64 import b64encode
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -20,14 +19,15 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from labelwright.domain import UnsafeName, safe_name
+from labelwright.domain.file_names import escaped
 
 from .blobs.store import Blob
 from .config import ServiceConfig
 from .database import Database, image_sets, images, now, rejects
-from .decoding_notes import DecodingNotes
+from .early_checks import EarlyChecks
+from .image_checks import ImageChecks
 from .image_sets import folder_name
-from .images import CONTENT_TYPES, ImageFacts, NotAnImage, inspect_image
-from .imaging.decoding import Memory
+from .images import CONTENT_TYPES, ImageFacts, NotAnImage
 from .storage.protocol import Copy, Storage
 
 log = logging.getLogger("labelwright.service.sealing")
@@ -65,12 +65,19 @@ class TakenOver(RuntimeError):
 class Sealer:
     """The background thread. Call `wake` when there is a set to seal; at its start it checks by itself."""
 
-    def __init__(self, config: ServiceConfig, database: Database, storage: Storage, memory: Memory) -> None:
+    def __init__(
+        self,
+        config: ServiceConfig,
+        database: Database,
+        storage: Storage,
+        checks: ImageChecks,
+        early_checks: EarlyChecks | None = None,
+    ) -> None:
         self._config = config
         self._database = database
         self._storage = storage
-        self._memory = memory
-        self._under_way = DecodingNotes(config.data_dir / "decoding")
+        self._checks = checks
+        self._early_checks = early_checks
         self._wake = threading.Event()
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name="sealing", daemon=True)
@@ -82,7 +89,7 @@ class Sealer:
         self._wake.set()
 
     def stop(self) -> None:
-        """Stops after the current images; the rest is imported at the next start."""
+        """Stops after the images that are being decoded; the rest is imported at the next start."""
         self._stopping = True
         self._wake.set()
         if self._thread.is_alive():
@@ -130,19 +137,26 @@ class Sealer:
             self._finish(row)
             return
         files = self._storage.dropped(row.container, row.sealed_to or "")
-        suspects = self._under_way.left_behind(row.container)
+        notes = self._checks.notes
         with ThreadPoolExecutor(self._config.sealing_threads, "decoding") as threads:
             while batch := list(islice(files, self._config.sealing_chunk)):
-                if self._stopping:
-                    return
                 # A file that was being decoded when the process died is decoded while no other one is.
-                alone = {blob.name: self._judge(row, blob, deaths) for blob in batch if (deaths := suspects(blob.name))}
+                alone = {
+                    blob.name: self._judge(row, blob, deaths)
+                    for blob in batch
+                    if (deaths := notes.deaths(row.container, blob.name))
+                }
                 together = threads.map(partial(self._judge, row), [blob for blob in batch if blob.name not in alone])
-                judged = [alone[blob.name] if blob.name in alone else next(together) for blob in batch]
-                verdicts = self._with_unique_names(row, judged)
+                judged = list[Verdict]()
+                for blob in batch:
+                    if self._stopping:
+                        threads.shutdown(wait=False, cancel_futures=True)
+                        return
+                    judged.append(alone[blob.name] if blob.name in alone else next(together))
+                verdicts = self._with_unique_names(row, batch, judged)
                 copied = threads.map(partial(self._copy, row), verdicts)
                 row = self._enter(row, list(zip(batch, copied, strict=True)))
-                self._under_way.forget(row.container, alone)
+                notes.forget(row.container, alone)
         self._finish(row)
 
     def _judge(self, row: Row[Any], blob: Blob, deaths: int = 0) -> Verdict:
@@ -153,29 +167,27 @@ class Sealer:
             name, copy = _names(row.title, blob.name)
             if blob.size > limits.upload_bytes:
                 return f"the file has {blob.size} bytes, and {limits.upload_bytes} are allowed"
-            with self._storage.local(row.container, blob) as path:
-                with path.open("rb") as file:
-                    md5 = b64encode(hashlib.file_digest(file, "md5").digest()).decode()
-                    if file.tell() != blob.size or (blob.md5 and blob.md5 != md5):
-                        return "the bytes kept are not those that were uploaded: upload the file again"
-                with self._under_way.file(row.container, blob.name, deaths):
-                    facts = inspect_image(path, limits.image_pixels, self._memory)
+            checked = self._early_checks.take(blob) if self._early_checks and not deaths else None
+            if checked is None:
+                damaged = takes_damaged(row.metadata)
+                checked = self._checks.check(row.container, blob, take_damaged=damaged, deaths=deaths)
         except FileNotFoundError:
             return "the bytes were lost: upload the file again"
         except (UnsafeName, NotAnImage) as error:
             return str(error)
-        return Accepted(name, facts, Copy(blob, copy, CONTENT_TYPES[facts.filetype], md5))
+        facts = checked.facts
+        return Accepted(name, facts, Copy(blob, copy, CONTENT_TYPES[facts.filetype], checked.md5))
 
-    def _with_unique_names(self, row: Row[Any], judged: list[Verdict]) -> list[Verdict]:
+    def _with_unique_names(self, row: Row[Any], batch: list[Blob], judged: list[Verdict]) -> list[Verdict]:
         """Rejects images whose name is taken: two would be copied to one place."""
         names = [verdict.name for verdict in judged if isinstance(verdict, Accepted)]
         with self._database.read() as connection:
             query = select(images.c.file_name).where(images.c.imageset_id == row.id, images.c.file_name.in_(names))
             taken = set(connection.execute(query).scalars())
         verdicts = list[Verdict]()
-        for verdict in judged:
+        for blob, verdict in zip(batch, judged, strict=True):
             if isinstance(verdict, Accepted) and verdict.name in taken:
-                verdicts.append("another file has the same name when both are written in Unicode's normal form")
+                verdicts.append(_clash(blob.name, verdict.name))
                 continue
             if isinstance(verdict, Accepted):
                 taken.add(verdict.name)
@@ -197,9 +209,9 @@ class Sealer:
                 if isinstance(verdict, str):
                     left_out.append({"imageset_id": row.id, "name": blob.name, "reason": verdict.replace("\0", " ")})
                     continue
-                self._storage.enter(connection, verdict.copy)
                 numbers = {"id": last_id + len(entered) + 1, "position": row.image_count + len(entered) + 1}
                 entered.append({**numbers, "imageset_id": row.id, **_columns(verdict)})
+            self._storage.enter(connection, [verdict.copy for _, verdict in judged if isinstance(verdict, Accepted)])
             if entered:
                 connection.execute(insert(images), entered)
             if left_out:
@@ -226,6 +238,20 @@ class Sealer:
         before = connection.execute(select(image_sets).where(image_sets.c.id == row.id)).one()
         if (before.status, before.sealed_to) != (row.status, row.sealed_to):
             raise TakenOver(f"image set {row.id} is sealed to {before.sealed_to!r}, not to {row.sealed_to!r}")
+
+
+def _clash(file: str, name: str) -> str:
+    """The reason for leaving out a file whose name is in use, with both spellings told apart."""
+    return (
+        "another file has the same name when both are written in Unicode's normal form with forward slashes, "
+        f"'{escaped(name)}': this one, '{escaped(file)}', is left out"
+    )
+
+
+def takes_damaged(metadata: str | None) -> bool:
+    """Whether an image set takes images that lost data: its metadata says `"on_damage": "warn"`."""
+    values = json.loads(metadata) if metadata else None
+    return isinstance(values, dict) and values.get("on_damage") == "warn"
 
 
 def _names(title: str, file: str) -> tuple[str, str]:

@@ -8,6 +8,8 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
+from labelwright.network.guards import before_change
+
 from .protocol import Newest, next_serial
 
 RECORD, LINK = "latest.json", "latest"
@@ -43,6 +45,7 @@ def point_to(home: Path, version: int, content_hash: str) -> int:
             file.write("\n")
             file.flush()
             os.fsync(file.fileno())
+        before_change()
         incoming.replace(home / RECORD)
     _link(home, f"v{version}")
     return newest.serial
@@ -71,6 +74,7 @@ def link_target(home: Path) -> str | None:
 def _link(home: Path, folder: str) -> None:
     if link_target(home) == folder or ((home / LINK).is_dir() and not (home / LINK).is_symlink()):
         return
+    before_change()
     incoming = home / f".incoming-{os.getpid()}"
     with suppress(OSError):  # a file share without links: the record is enough
         incoming.symlink_to(folder)

@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from labelwright.network.guards import before_change
+
 from . import latest
 from .protocol import (
     RECEIPT,
@@ -74,7 +76,7 @@ class LocalStore:
     def versions(self, name: str) -> list[RegisteredDataset]:
         home = self._home(name)
         return [
-            RegisteredDataset(name, number, str(home / f"v{number}"), False, _content_of(home / f"v{number}"))
+            RegisteredDataset(name, number, str(home / f"v{number}"), False, content_of(home / f"v{number}"))
             for number in _numbers(home)
         ]
 
@@ -86,7 +88,7 @@ class LocalStore:
         folder = Path(dataset.location)
         if not folder.is_dir():
             moved = self._home(dataset.name) / f"v{dataset.version}"
-            if moved != folder and moved.is_dir() and _content_of(moved) == dataset.content_hash:
+            if moved != folder and moved.is_dir() and content_of(moved) == dataset.content_hash:
                 return [f"{folder} is gone: it is at {moved} now"]
             return [f"{folder} is gone"]
         return verify(folder, content_hash=dataset.content_hash, receipt_sha256=dataset.receipt_sha256)
@@ -110,6 +112,10 @@ class LocalStore:
         if not folder.is_dir():
             raise DatasetGone(f"{folder} is gone, or is on another machine")
         return _receipt_in(folder)
+
+    def file(self, dataset: RegisteredDataset, name: str, folder: Path) -> Path | None:
+        path = Path(dataset.location) / name
+        return path if path.is_file() else None
 
     def _home(self, name: str) -> Path:
         if not name or name[0] == "." or name != Path(name).name or "\\" in name or "\0" in name:
@@ -177,7 +183,7 @@ def _receipt_in(folder: Path) -> dict[str, Any]:
     return dict(receipt)
 
 
-def _content_of(folder: Path) -> str:
+def content_of(folder: Path) -> str:
     """The content hash of a version: from a consistent receipt, else from the files."""
     try:
         receipt = _receipt_in(folder)
@@ -251,6 +257,7 @@ def _write_version(files: Path, target: Path, *, name: str, content_hash: str, r
         _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
         for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
             _sync(folder)
+        before_change()
         incoming.rename(target)
     _sync(home)
 
@@ -259,7 +266,7 @@ def _is_at(dataset: RegisteredDataset, folder: Path) -> bool:
     """Whether the folder is where the version was registered, or where the datasets folder was moved to."""
     if Path(dataset.location).absolute() == folder.absolute():
         return True
-    return not Path(dataset.location).is_dir() and folder.is_dir() and _content_of(folder) == dataset.content_hash
+    return not Path(dataset.location).is_dir() and folder.is_dir() and content_of(folder) == dataset.content_hash
 
 
 def _put_back_all(
@@ -284,6 +291,7 @@ def _put_back_all(
             version=int(dataset.version),
             content_hash=dataset.content_hash,
         )
+        before_change()
         incoming.replace(folder / RECEIPT)
         repaired.append(RECEIPT)
     _sync(folder)
@@ -296,6 +304,7 @@ def _put_back(source: Path, target: Path, home: Path) -> None:
     with source.open("rb") as before, incoming.open("wb") as after:
         shutil.copyfileobj(before, after, _CHUNK)
         _seal(after)
+    before_change()
     if target.is_dir() and not target.is_symlink():
         shutil.rmtree(target)
     for parent in reversed(target.relative_to(home).parents):
@@ -313,6 +322,9 @@ def _copy(source: Path, target: Path) -> list[StoredFile]:
     for path in paths_of(source):
         name = path.relative_to(source)
         (target / name).parent.mkdir(parents=True, exist_ok=True)
+        if path.stat().st_nlink > 1 and _linked(path, target / name):
+            copied.append(StoredFile(name.as_posix(), path.stat().st_size, _sha256(target / name)))
+            continue
         digest, size = hashlib.sha256(), 0
         with path.open("rb") as before, (target / name).open("wb") as after:
             while chunk := before.read(_CHUNK):
@@ -321,6 +333,15 @@ def _copy(source: Path, target: Path) -> list[StoredFile]:
             _seal(after)
         copied.append(StoredFile(name.as_posix(), size, digest.hexdigest()))
     return copied
+
+
+def _linked(source: Path, target: Path) -> bool:
+    """Whether the target is another hard link to the source now: of an image that the delivery itself only links."""
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        return False
+    return True
 
 
 def _write_receipt(path: Path, receipt: Mapping[str, Any], files: list[StoredFile], **registered: str | int) -> None:

@@ -26,17 +26,25 @@ HASHED_AT_ONCE = 4
 class ContentMismatch(ValueError):
     """The files do not have the expected hash: they were changed in between."""
 
+    error_code = "LW5005"
+
 
 class DatasetGone(LookupError):
     """The ledger knows the dataset and the store does not."""
+
+    error_code = "LW5006"
 
 
 class ReceiptDamaged(LookupError):
     """The receipt in the store is gone or cannot be read: the message says which."""
 
+    error_code = "LW5007"
+
 
 class UnsafeDataset(ValueError):
     """A dataset name or a file that a store must not take; the message says which and why."""
+
+    error_code = "LW5008"
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +119,9 @@ class DatasetStore(Protocol):
     def receipt(self, dataset: RegisteredDataset) -> dict[str, Any]:
         """The receipt that was stored at registration. Raises DatasetGone."""
 
+    def file(self, dataset: RegisteredDataset, name: str, folder: Path) -> Path | None:
+        """A file of a version: in the store, or copied below `folder`. None when it has no such file."""
+
 
 @dataclass(frozen=True)
 class ImageSource:
@@ -145,6 +156,9 @@ class KeepsImages(Protocol):
     Such a store registers the images themselves: `register` with the folder as `image_folder`.
     """
 
+    path_column: str
+    """The column of the tables of labels and images that has the `listed_path` of each image."""
+
     def image_folder(self, title: str, digest: str) -> str:
         """The folder for an image set whose names and hashes have this digest."""
         ...
@@ -172,6 +186,10 @@ class KeepsImages(Protocol):
 
     def image_url(self, folder: str, name: str) -> str:
         """The image's URL for datasets: percent-encoded, without a secret."""
+        ...
+
+    def listed_path(self, name: str) -> str:
+        """The image's path as readers of the registered dataset of images list it, by which the two datasets join."""
         ...
 
     def register_images(

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import task
-
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.remo.calls import Coordinates, ExportFormat
 from labelwright.platforms.remo.models import RemoAnnotationSet, RemoNamed, Task
+from labelwright.tasks.chaining import task
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from prefect import task
-
 from labelwright.platforms.remo.models import RemoDataset, RemoFolder, RemoImage
+from labelwright.tasks.chaining import task
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY
 

@@ -8,9 +8,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect import task
-
 from labelwright.platforms.remo.models import ImageStatus, RemoNamed
+from labelwright.tasks.chaining import task
 from labelwright.tasks.retries import RETRY_POLICY
 
 from .connection import remo_at

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from prefect import task
-
-from labelwright.ingest.sources.urls import MAX_BYTES, UrlFetcher
+from labelwright.domain.image_limits import MOST_BYTES
+from labelwright.ingest.sources.urls import UrlFetcher
 from labelwright.platforms.remo.models import RemoUpload, Task
+from labelwright.tasks.chaining import task
 from labelwright.tasks.reporting import log
 from labelwright.tasks.retries import RETRY_POLICY, UNCACHED
 
@@ -66,7 +66,7 @@ def upload_urls(
     The reason: Remo would lose the images' names. Addresses of private networks are refused unless allowed.
     """
     log().info("upload from %d URLs into dataset %s", len(urls), dataset)
-    fetcher = UrlFetcher(MAX_BYTES, allow_private_addresses, 30.0)
+    fetcher = UrlFetcher(MOST_BYTES, allow_private_addresses, 30.0)
     return remo_at(connection).upload_urls(
         dataset, urls, annotation_set=annotation_set, task=annotation_task, folder=folder, fetch=fetcher.fetch
     )

@@ -12,10 +12,13 @@ from urllib.parse import quote
 import requests
 from PIL import Image
 
-from labelwright.domain import Annotation, Geometry, Label, LabelSchema, MultiPolygon, Polygon, WholeImage
+from labelwright.domain import Annotation, Geometry, ImageState, Label, LabelSchema, MultiPolygon, Polygon, WholeImage
 from labelwright.platforms.campaign_api.adapter import CampaignApi
+from labelwright.platforms.campaign_api.models import labeled_from
 from labelwright.platforms.errors import AccessDenied
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, RemoteImage, Secret, SetState
+from labelwright.platforms.shape_notices import ShapeNotices
 from tests.platforms.contract import Harness, unique
 from tests.platforms.proxy import FaultProxy
 
@@ -67,14 +70,35 @@ class CampaignApiHarness(Harness):
             body = b"no image at all" if "broken" in name else _picture(name)
             headers = {"x-ms-blob-type": "BlockBlob", "x-ms-version": "2021-12-02"}
             url = f"{container}/{quote(name)}?{query}"
-            response = self._labeler.put(url, data=body, headers=headers, timeout=20)
+            response = self._labeler.put(url, data=body, headers=headers, timeout=120)
             assert response.status_code == 201, response.text
 
     def wait_for_set(self, platform: Any, image_set: str) -> None:
-        ends = time.monotonic() + 30
+        ends = time.monotonic() + 240
         while platform.read_image_set(image_set).state is not SetState.FINISHED:
             assert time.monotonic() < ends, "the image set is never finished"
             time.sleep(0.03)
+
+    def predicted(self, campaign: RemoteCampaign) -> Mapping[str, Sequence[Annotation]]:
+        response = self._labeler.get(
+            f"{self.server}{API}/campaigns/{campaign.id}/predictions",
+            headers={"Authentication-Key": self._key, "Authentication-Secret": self._secret},
+            timeout=120,
+        )
+        assert response.status_code == 200, response.text
+        image = {"file_name": "x.png", "width": 40, "height": 30}
+        read = [
+            labeled_from(Fields("campaign_api", "read", image | listed), ShapeNotices())
+            for listed in response.json()["images"]
+        ]
+        return {image.remote_id: tuple(image.annotations) for image in read}
+
+    unfinished = (ImageState.REJECTED,)
+
+    def put_into(self, campaign: RemoteCampaign, image: str, state: ImageState) -> None:
+        """An operator gives the image back, after it was labeled."""
+        self.label(campaign, self.labeler, {image: []})
+        self.platform().reopen_images(campaign.id, {image: "the hull, too"}, "")
 
     def label(
         self, campaign: RemoteCampaign, access: LabelerAccess | None, objects: Mapping[str, Sequence[Annotation]]
@@ -89,10 +113,32 @@ class CampaignApiHarness(Harness):
             f"{self.server}{API}/campaigns/{campaign.id}/objects",
             json=body,
             headers={"Authentication-Key": access.key, "Authentication-Secret": access.secret.value},
-            timeout=20,
+            timeout=120,
         )
         if response.status_code in (401, 403):
             raise AccessDenied("campaign_api", "label", status=response.status_code)
+        assert response.status_code == 200, response.text
+
+    def skip(self, campaign: RemoteCampaign, access: LabelerAccess | None, image: str, reason: str) -> None:
+        self._write("PUT", campaign, access, image, "skip", {"reason": reason})
+
+    def note(self, campaign: RemoteCampaign, access: LabelerAccess | None, image: str, body: dict[str, Any]) -> None:
+        self._write("POST", campaign, access, image, "notes", body)
+
+    def _write(
+        self,
+        method: str,
+        campaign: RemoteCampaign,
+        access: LabelerAccess | None,
+        image: str,
+        what: str,
+        body: dict[str, Any],
+    ) -> None:
+        assert access is not None
+        assert access.secret is not None
+        keys = {"Authentication-Key": access.key, "Authentication-Secret": access.secret.value}
+        url = f"{self.server}{API}/labeling/campaigns/{campaign.id}/images/{image}/{what}"
+        response = self._labeler.request(method, url, json=body, headers={**keys, "If-Match": '"none"'}, timeout=120)
         assert response.status_code == 200, response.text
 
 

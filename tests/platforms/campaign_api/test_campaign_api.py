@@ -14,15 +14,16 @@ from labelwright.domain import (
     Attribute,
     Box,
     Geometry,
+    ImageState,
     Label,
     LabelSchema,
     MultiPolygon,
     Polygon,
     WholeImage,
 )
-from labelwright.platforms import NotFound
+from labelwright.platforms import NotFound, PlatformRefused
 from labelwright.platforms.campaign_api.adapter import CampaignApi
-from labelwright.platforms.protocol import CampaignOrder, PlatformLabels
+from labelwright.platforms.protocol import CampaignOrder, PlatformLabels, RemoteState, Secret
 from labelwright.service import ServiceConfig
 from labelwright.service.run import serving
 from tests.platforms.contract import all_labels, contract_of, fill, unique
@@ -89,3 +90,63 @@ def test_the_whole_schema_reaches_the_server_and_its_labels_come_back(harness: C
         {"boat": frozenset({"state"}), "sail": frozenset(), "fog": frozenset({"remark"}), "other": frozenset()},
         geometries={label.name: label.geometry for label in SCHEMA},
     )
+
+
+def test_skipped_images_are_counted_and_excluded_with_their_reasons(harness: CampaignApiHarness) -> None:
+    platform = CampaignApi(harness.proxy.url + "/api/v1", KEY, Secret(SECRET), allow_skip=True)
+    campaign = platform.create_campaign(CampaignOrder(unique("campaign"), SCHEMA, f"{unique('labeler')}@example.com"))
+    first, second, third = (image.id for image in fill(harness, platform, campaign.id, 3))
+    platform.activate_campaign(campaign.id)
+    assert campaign.access is not None
+    harness.skip(campaign, campaign.access, first, "too  blurred\nto see")
+    harness.label(campaign, campaign.access, {second: [Annotation("other", Box(1, 2, 3, 4))], third: []})
+    read = platform.read_campaign(campaign.id)
+    assert (read.state, read.done, read.total, read.skipped) == (RemoteState.COMPLETED, 3, 3, 1)
+    page = platform.read_labels(campaign.id)
+    assert [image.remote_id for image in page.images] == [second, third]
+    (excluded,) = page.excluded
+    assert (excluded.state, excluded.remote_id) == (ImageState.SKIPPED, first)
+    assert excluded.detail == f"skipped by {campaign.access.email}: too blurred to see"
+
+
+def test_without_the_option_no_image_is_skipped(harness: CampaignApiHarness) -> None:
+    platform = harness.platform()
+    campaign = platform.create_campaign(CampaignOrder(unique("campaign"), SCHEMA, f"{unique('labeler')}@example.com"))
+    (image,) = fill(harness, platform, campaign.id, 1)
+    platform.activate_campaign(campaign.id)
+    with pytest.raises(AssertionError, match="may be skipped"):
+        harness.skip(campaign, campaign.access, image.id, "too blurred")
+
+
+def test_a_server_without_skips_is_told_before_anything_is_created(harness: CampaignApiHarness, monkeypatch) -> None:
+    platform = CampaignApi(harness.proxy.url + "/api/v1", KEY, Secret(SECRET), allow_skip=True)
+    monkeypatch.setattr(platform, "_health", lambda _operation: {"features": ["label_schema"]})
+    title = unique("campaign")
+    with pytest.raises(PlatformRefused, match=r"allow_skip.*no image can be skipped.*Nothing was created"):
+        platform.create_campaign(CampaignOrder(title, SCHEMA, "labeler@example.com"))
+    assert platform.find_campaign(title) is None
+
+
+def test_notes_of_labelers_are_listed_and_answered(harness: CampaignApiHarness) -> None:
+    platform = harness.platform(small_pages=True)
+    campaign = platform.create_campaign(CampaignOrder(unique("campaign"), SCHEMA, f"{unique('labeler')}@example.com"))
+    images = fill(harness, platform, campaign.id, 3)
+    platform.activate_campaign(campaign.id)
+    assert campaign.access is not None
+    box = {"xmin": 1, "xmax": 2, "ymin": 1, "ymax": 2}
+    for number, image in enumerate(images):
+        shape = {"label": "boat", "bounding_box": box} if number == 1 else None
+        harness.note(campaign, campaign.access, image.id, {"text": f"note {number}", "shape": shape})
+    listed = list(platform.list_notes(campaign.id))
+    assert [(note.text, note.label, note.answer) for note in listed] == [
+        ("note 0", "", None),
+        ("note 1", "boat", None),
+        ("note 2", "", None),
+    ]
+    for _ in range(2):
+        platform.answer_note(campaign.id, listed[1].id, "yes")
+    assert [note.answer for note in platform.list_notes(campaign.id)] == [None, "yes", None]
+    with pytest.raises(NotFound):
+        platform.answer_note(campaign.id, "999999", "yes")
+    with pytest.raises(NotFound):
+        list(platform.list_notes("999999"))

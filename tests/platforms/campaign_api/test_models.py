@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,17 +16,24 @@ from labelwright.domain import (
     Annotation,
     Attribute,
     Box,
+    Boxes,
     Geometry,
     Label,
     LabeledImage,
     LabelSchema,
+    Mask,
+    MultiPolygon,
+    Origin,
     Polygon,
     Provenance,
+    ShapeNotice,
     Size,
     WholeImage,
 )
 from labelwright.platforms.campaign_api.adapter import CampaignApi
+from labelwright.platforms.campaign_api.models import labeled_from
 from labelwright.platforms.errors import NotFound, PlatformRefused
+from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import (
     CampaignOrder,
     LabelerAccess,
@@ -35,6 +43,7 @@ from labelwright.platforms.protocol import (
     Secret,
     SetState,
 )
+from labelwright.platforms.shape_notices import ShapeNotices
 from tests.platforms.scripted import Scripted, answer, scripted
 
 CAMPAIGN: dict[str, Any] = {
@@ -106,6 +115,12 @@ def test_a_campaign_is_read() -> None:
     assert now == RemoteCampaign("3", "campaign-26-10-2020", RemoteState.ACTIVE, 2, 4, None)
 
 
+def test_a_campaign_tells_how_many_notes_have_no_answer() -> None:
+    with scripted(said(CAMPAIGN | {"unanswered_notes": 3})) as server:
+        assert client(server).read_campaign("3").unanswered_notes == 3
+        assert len(server.requests) == 1
+
+
 def test_creating_a_campaign_sends_the_notebooks_fields_and_ours() -> None:
     schema = LabelSchema((Label("wood", translations={"nl": "hout"}), Label("glass")))
     order = CampaignOrder("campaign-26-10-2020", schema, "a@b.nl", "Look.", {"x": 1})
@@ -143,6 +158,24 @@ def test_a_server_of_bare_names_is_refused_before_anything_is_created(health: by
     ) in caught.value.message
     assert "buoy" not in caught.value.message
     assert "Update the server" in caught.value.advice
+
+
+def test_a_server_of_bare_names_gets_names_where_the_file_ignores_the_rest() -> None:
+    order = CampaignOrder("t", FULL, "a@b.nl", ignore_unsupported=True)
+    with scripted(answer(404), said(CREATED)) as server:
+        client(server).create_campaign(order)
+        sent = json.loads(server.bodies[1])
+    assert sent["labels"] == list(FULL.names)
+    assert "label_schema" not in sent
+
+
+def test_a_campaign_of_bare_names_is_not_changed_to_more_in_silence() -> None:
+    current = {name: value for name, value in CREATED.items() if name != "label_schema"} | {"labels": ["boat"]}
+    with scripted(said(current)) as server, pytest.raises(PlatformRefused) as caught:
+        client(server).change_campaign("7", CampaignOrder("t", FULL, "a@b.nl"))
+    assert "label 'sail' needs the geometry polygon" in caught.value.message
+    assert "on_unsupported: ignore" in caught.value.advice
+    assert [request.split(" ")[0] for request in server.requests] == ["GET"]
 
 
 @pytest.mark.parametrize("geometry", [Geometry.BOX, Geometry.ANY])
@@ -281,6 +314,126 @@ def test_labels_are_read_without_images_that_are_not_labeled() -> None:
         LabeledImage("e.png", size, (Annotation("Wood", Polygon(((0, 0), (9, 0.5), (5, 8))), 1),), "5"),
     )
     assert page.next == "2"
+
+
+def test_what_a_labeler_is_sure_of_was_drawn_by_a_person() -> None:
+    (box,) = LABELED["objects"]
+    item = LABELED | {"labeled_by": "anna@example.com", "objects": [box | {"confidence": 1}, box]}
+    with scripted(said({"images": [item], "pagination": ONE_PAGE})) as server:
+        (image,) = client(server).read_labels("3").images
+    assert [(a.confidence, a.labeler, a.origin) for a in image.annotations] == [
+        (1, "anna@example.com", Origin.PERSON),
+        (box["confidence"], "anna@example.com", None),
+    ]
+
+
+PREDICTED = LabeledImage("car.png", Size(300, 200), (Annotation("Plastic", Box(1, 2, 30, 40), 0.5),), "1")
+
+
+@pytest.mark.parametrize("status", [404, 405])
+def test_a_server_without_the_newer_routes_is_told_apart_from_a_missing_campaign(status: int) -> None:
+    """An older server knows neither PATCH /campaigns/{id}, POST /campaigns/{id}/images/reopen nor predictions."""
+    current = CREATED | {"labels": ["boat"]}
+    change = CampaignOrder("t", LabelSchema((Label("boat"), Label("buoy"))), "a@b.nl")
+    calls: list[tuple[str, Callable[[CampaignApi], object], list[bytes]]] = [
+        ("PATCH /campaigns/{id}", lambda api: api.change_campaign("7", change), [said(current), answer(status)]),
+        ("images/reopen", lambda api: api.reopen_images("7", {"1": "x"}, "call"), [answer(status)]),
+        ("PUT /campaigns/{id}/predictions", lambda api: api.put_predictions("7", [PREDICTED]), [answer(status)]),
+    ]
+    for route, call, before in calls:
+        with scripted(*before, said(current)) as server, pytest.raises(PlatformRefused, match="this server") as caught:
+            call(client(server))
+        assert route in caught.value.message
+        assert "Update the platform" in caught.value.advice
+        assert not isinstance(caught.value, NotFound)
+        with scripted(*before, answer(404)) as server, pytest.raises(NotFound):
+            call(client(server))
+
+
+def test_origins_that_the_server_tells_are_those_of_its_objects() -> None:
+    (box,) = LABELED["objects"]
+    model = {"origin": "prediction", "model_version": "yolo-3"}
+    whole = {"label": "Fog", "confidence": 0.5, "whole_image": True}
+    objects = [
+        [box | model, box | model | {"confidence": 1}],
+        [box | model, box | model | {"origin": "corrected", "confidence": 1}, whole | model],
+        [box | {"origin": "prediction"}, box | {"confidence": 1}],
+        [box | {"origin": "person", "model_version": None}],
+        [box | {"origin": None, "model_version": None}],
+    ]
+    items = [LABELED | {"labeled_by": "anna@example.com", "objects": listed} for listed in objects]
+    with scripted(said({"images": items, "pagination": ONE_PAGE})) as server:
+        images = client(server).read_labels("3").images
+    assert [[(a.origin, a.provenance.model_version) for a in image.annotations] for image in images] == [
+        [(Origin.PREDICTION, "yolo-3")] * 2,
+        [(Origin.PREDICTION, "yolo-3"), (Origin.CORRECTED, "yolo-3"), (Origin.PREDICTION, "yolo-3")],
+        [(Origin.PREDICTION, None), (Origin.PERSON, None)],
+        [(Origin.PERSON, None)],
+        [(None, None)],
+    ]
+    assert {a.labeler for image in images for a in image.annotations} == {"anna@example.com"}
+    assert [type(image.annotations) is Boxes for image in images] == [True, False, False, True, True]
+
+
+@pytest.mark.parametrize("polygon", [None, [[0, 0], [4, 0], [4, 4]]], ids=["boxes", "one by one"])
+@pytest.mark.parametrize("origin", ["robot", ["person"], 7])
+def test_an_origin_that_nobody_knows_is_refused_by_its_place(origin: Any, polygon: Any) -> None:
+    (box,) = LABELED["objects"]
+    with (
+        scripted(said({"images": [LABELED | {"objects": [box | {"origin": origin, "polygon": polygon}]}]})) as server,
+        pytest.raises(PlatformRefused, match=r"images\[0\]\.objects\[0\]\.origin is"),
+    ):
+        client(server).read_labels("3")
+
+
+def test_predictions_are_sent_in_requests_that_a_server_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("labelwright.platforms.campaign_api.predictions.OBJECTS_A_REQUEST", 3)
+    monkeypatch.setattr("labelwright.platforms.campaign_api.predictions.CORNERS_A_REQUEST", 10)
+    model = Provenance(origin=Origin.PREDICTION, model_version="yolo-3")
+    triangle = Polygon(((0, 0), (4, 0), (4, 4)))
+    shapes: list[list[Any]] = [
+        [Box(1, 2, 3, 4)],
+        [Box(1, 2, 3, 4)] * 2,
+        [WholeImage()],
+        [Box(1, 2, 3, 4)] * 5,
+        [],
+        [triangle, MultiPolygon((triangle, Polygon(((10, 10), (14, 10), (14, 14)))))],
+        [triangle],
+    ]
+    images = [
+        LabeledImage(
+            f"{n}.png",
+            Size(300, 200),
+            tuple(Annotation("Wood", shape, 0.5, provenance=model) for shape in some),
+            str(n),
+        )
+        for n, some in enumerate(shapes, 1)
+    ]
+    with scripted(said("ok")) as server:
+        client(server).put_predictions("3", images)
+        bodies = [json.loads(body) for body in server.bodies]
+        assert all(request.startswith("PUT /api/v1/campaigns/3/predictions ") for request in server.requests)
+        assert not any("Idempotency-Key" in request for request in server.requests)
+    assert [[entry["image_id"] for entry in body] for body in bodies] == [[1, 2], [3], [4], [5, 6], [7]]
+    sent = {entry["image_id"]: entry["objects"] for body in bodies for entry in body}
+    about = {"label": "Wood", "confidence": 0.5, "model_version": "yolo-3"}
+    assert sent[1] == [about | {"bounding_box": {"xmin": 1, "ymin": 2, "xmax": 3, "ymax": 4}}]
+    assert sent[3] == [about | {"whole_image": True}]
+    assert sent[5] == []
+    assert sent[6][0]["polygon"] == [[0, 0], [4, 0], [4, 4]]
+    assert [len(part) for part in sent[6][1]["polygons"]] == [3, 3]
+    assert sent[6][1]["bounding_box"] == {"xmin": 0, "ymin": 0, "xmax": 14, "ymax": 14}
+
+
+def test_predictions_that_cannot_be_sent_are_refused_before_a_request() -> None:
+    mask = LabeledImage("a.png", Size(9, 9), (Annotation("Wood", Mask(((1, 0, 2),))),), "1")
+    for image, message in (
+        (mask, "image 'a.png': .* no masks"),
+        (replace(PREDICTED, remote_id=""), "no image with id ''"),
+    ):
+        with scripted(said("ok")) as server, pytest.raises(PlatformRefused, match=message):
+            client(server).put_predictions("3", [PREDICTED, image])
+        assert server.requests == []
 
 
 def test_labeler_and_time_of_an_image_are_those_of_its_objects() -> None:
@@ -453,3 +606,48 @@ def test_ids_and_addresses_cannot_leave_their_place_in_a_path() -> None:
 def test_an_image_has_an_address_on_the_platform() -> None:
     api = CampaignApi("http://u:p@localhost:8080/api/v1/", "k", Secret("s"))
     assert api.image_url("7") == "http://localhost:8080/api/v1/images/7"
+
+
+CORNERS = {"xmin": 0, "ymin": 1.5, "xmax": 9, "ymax": 8}
+PLAIN: dict[str, Any] = {"label": "boat", "confidence": 1, "bounding_box": CORNERS}
+
+
+def labeled(*objects: Any, **fields: Any) -> tuple[LabeledImage, list[ShapeNotice]]:
+    image = {"image_id": 7, "file_name": "a.png", "width": 10, "height": 10, "objects": list(objects)}
+    image |= {"labeled_by": "ann@example.com", "date_labeled": "2026-11-29T12:00:00+00:00"}
+    notices = ShapeNotices()
+    return labeled_from(Fields("campaign_api", "read", image | fields), notices), notices.left_out
+
+
+@pytest.mark.parametrize("confidences", [(1, 1.0), (0.25, 0.5), (1, 0.5), ()])
+def test_plain_boxes_are_read_as_those_with_further_fields_are(confidences: tuple[float, ...]) -> None:
+    objects = [PLAIN | {"confidence": confidence} for confidence in confidences]
+    for fields in ({}, {"labeled_by": None}, {"date_labeled": None, "labeled_by": None}):
+        quick, slow = (labeled(*boxes, **fields) for boxes in (objects, [{**box, "attributes": {}} for box in objects]))
+        assert quick == slow
+        assert [one.provenance for one in quick[0].annotations] == [one.provenance for one in slow[0].annotations]
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ({"label": 3}, "images[0].objects[1].label is a number, not a text"),
+        ({"confidence": True}, "objects[1].confidence is true or false, not a number"),
+        ({"confidence": 2}, "confidence is a fraction from 0 to 1, not 2"),
+        ({"bounding_box": CORNERS | {"xmin": False}}, "xmin is true or false, not a number"),
+        ({"bounding_box": CORNERS | {"ymax": "8"}}, "ymax is a text, not a number"),
+        ({"bounding_box": CORNERS | {"xmax": 0}}, "box is empty: xmin and xmax are both 0"),
+        ({"bounding_box": {"xmin": 1}}, "is missing"),
+    ],
+)
+def test_one_bad_box_among_plain_ones_is_left_out_with_its_fault(change: dict[str, Any], fault: str) -> None:
+    image, left_out = labeled(PLAIN, PLAIN | change)
+    assert len(image.annotations) == 1
+    assert len(left_out) == 1
+    assert fault.removeprefix("images[0].") in left_out[0].detail
+
+
+def test_a_box_beyond_its_image_is_cut_though_others_are_plain() -> None:
+    image, left_out = labeled(PLAIN, PLAIN | {"bounding_box": {"xmin": 1, "ymin": 1, "xmax": 30, "ymax": 8}})
+    assert [annotation.shape for annotation in image.annotations] == [Box(0, 1.5, 9, 8), Box(1, 1, 10, 8)]
+    assert [notice.dropped for notice in left_out] == [False]

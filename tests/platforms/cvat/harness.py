@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-from labelwright.domain import Annotation, Box, Geometry, Label, LabelSchema, Polygon
+from labelwright.domain import Annotation, Box, Geometry, ImageState, Label, LabelSchema, Polygon
 from labelwright.platforms.cvat.adapter import Cvat, Options
 from labelwright.platforms.errors import AccessDenied
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
@@ -54,6 +54,14 @@ class CvatHarness(Harness):
     ) -> None:
         """As the labeler: saves the annotations, then completes the job."""
         label_images(self.cvat, int(campaign.id.partition("/")[0]), objects)
+
+    unfinished = (ImageState.DRAFT, ImageState.REJECTED)
+
+    def put_into(self, campaign: RemoteCampaign, image: str, state: ImageState) -> None:
+        task, frame = map(int, image.split("/"))
+        (job,) = [job for job in self.cvat.state.jobs_of(task) if job.start <= frame <= job.stop]
+        job_state = "in progress" if state is ImageState.DRAFT else "rejected"
+        as_labeler(self.cvat, "PATCH", f"/api/jobs/{job.id}", {"state": job_state})
 
 
 def label_images(

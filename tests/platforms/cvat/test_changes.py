@@ -80,8 +80,25 @@ def test_a_contradiction_changes_nothing(harness):
     assert [label.name for label in project_of(harness, job).labels] == ["plastic", "wood"]
 
 
-def test_jobs_are_not_taken_from_their_labeler(harness):
-    job = make_job(harness)
+def test_jobs_that_are_not_done_go_to_another_labeler(harness):
+    job = make_job(harness, done=1)
+    state = harness.cvat.state
+    old, new = state.find_user("labeler1").id, state.find_user("labeler2").id
+    (task,) = [task for task in state.tasks.values() if task.project == int(job.campaign.id)]
+    done, begun, other = sorted(state.jobs_of(task.id), key=lambda item: item.start)
+    assert [item.assignee for item in (done, begun, other)] == [old, old, old]
+    begun.state = "in progress"
+    other.assignee = state.find_user("requester").id
     order = replace(changed_order(harness, job), labeler="labeler2@example.com")
-    with pytest.raises(PlatformRefused, match=r"assigned to another user.*--ledger-only"):
+    for _ in range(2):
         job.platform.change_campaign(job.campaign.id, order)
+    assert [item.assignee for item in (done, begun, other)] == [old, new, state.find_user("requester").id]
+    assert (task.assignee, begun.state) == (new, "in progress")
+
+
+def test_a_labeler_whom_cvat_does_not_have_changes_nothing(harness):
+    job = make_job(harness)
+    order = replace(changed_order(harness, job), labeler="nobody@example.com")
+    with pytest.raises(PlatformRefused, match=r"there is no user nobody@example\.com"):
+        job.platform.change_campaign(job.campaign.id, order)
+    assert [label.name for label in project_of(harness, job).labels] == ["plastic", "wood"]

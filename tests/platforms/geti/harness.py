@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from labelwright.domain import Annotation, Box, LabeledImage, Size
+from labelwright.domain import Annotation, Box, ImageState, LabeledImage, Size
 from labelwright.platforms.geti.adapter import Geti, Options
 from labelwright.platforms.geti.client import GetiClient
 from labelwright.platforms.geti.labels import annotations_for
@@ -53,3 +53,10 @@ class GetiHarness(Harness):
             medium = media[image]
             labeled = LabeledImage(medium.name, Size(medium.width, medium.height), tuple(drawn))
             self._labeler.annotate(project, medium, annotations_for(project, labeled, self._labeler.unit))
+
+    unfinished = (ImageState.DRAFT,)
+
+    def put_into(self, campaign: RemoteCampaign, image: str, state: ImageState) -> None:
+        """Annotated, and to be looked at again, as after a change of the project's labels."""
+        self.label(campaign, None, {image: self.annotations[:1]})
+        self.server.to_revisit.add(image)

@@ -143,6 +143,8 @@ class GetiServer:
         self.breaks: list[Break] = []
         self.reencodes: Callable[[bytes], bytes] | None = None if self.modern else reencoded_as_recorded
         """How an image is re-encoded when it is downloaded."""
+        self.to_revisit: set[str] = set()
+        """Ids of annotated images that the server wants somebody to look at again."""
         self.rounds = True
         """Whether coordinates are rounded as by servers of 2.x."""
         self.most_points = 10_000
@@ -258,7 +260,8 @@ class GetiServer:
         for task in project.trained:
             labels = {label["id"] for label in task["labels"]}
             is_annotated = bool(label_ids & labels) or empty_before
-            states[task["id"]] = "annotated" if is_annotated else "none"
+            annotated = "to_revisit" if medium.id in self.to_revisit else "annotated"
+            states[task["id"]] = annotated if is_annotated else "none"
             empty_before = empty_before or any(
                 label["is_empty"] and label["id"] in label_ids for label in task["labels"]
             )
@@ -693,7 +696,8 @@ class _Handler(BaseHTTPRequestHandler):
                 return
             if not self._public(method, parts.path):
                 self._allowed(method)
-                status, response = self._routed(method, parts.path)
+                with server.lock:  # else one request reads what another one changes, and ends without a response
+                    status, response = self._routed(method, parts.path)
                 self._execute_late_uploads()
                 if effect == "lost":
                     self._cut()

@@ -455,7 +455,7 @@ def test_killed_restore_continues(uploads, tmp_path):
         target.delay = 0.03
         command = [sys.executable, "-c", KILLED, target.url, TOKEN, str(folder), str(tmp_path / "journal")]
         process = subprocess.Popen(command)
-        ends = time.monotonic() + 60
+        ends = time.monotonic() + 240
         while sum("media/images" in path for method, path in target.requests if method == "POST") < uploads:
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < ends

@@ -186,6 +186,11 @@ def test_empty_image_gets_the_first_tasks_empty_label():
     assert annotations_sent_for("detection -> segmentation") == [("RECTANGLE", ["e0"])]
 
 
+def test_image_of_unknown_size_is_not_annotated():
+    with pytest.raises(PlatformRefused, match="its size is unknown"):
+        annotations_for(project_of("detection"), LabeledImage("a.png", None), CoordinateUnit.PIXELS)
+
+
 def test_classification_label_joins_the_object_of_its_shape():
     box, other = Box(1, 2, 30, 40), Box(5, 5, 30, 40)
     boxes = Annotation("label 0", box), Annotation("label 0", other)

@@ -87,7 +87,7 @@ def in_threads(work: Callable[[], object]) -> list[BaseException]:
     together, raised = threading.Barrier(THREADS), []
 
     def begin() -> None:
-        together.wait(20)
+        together.wait(120)
         try:
             work()
         except Exception as error:  # noqa: BLE001 - the test looks at it
@@ -134,7 +134,7 @@ def test_a_refused_password_is_not_tried_by_every_thread() -> None:
 
     def log_in() -> str:
         tries.append(1)
-        waiting.wait(20)
+        waiting.wait(120)
         raise AccessDenied("cvat", "log in", status=400)
 
     raised: list[AccessDenied] = []

@@ -8,7 +8,7 @@ from typing import Any
 
 import requests
 
-from labelwright.domain import Annotation, Box, Polygon
+from labelwright.domain import Annotation, Box, ImageState, Polygon
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
 from labelwright.platforms.remo.adapter import Remo
 from labelwright.platforms.remo.session import shared_session
@@ -27,11 +27,11 @@ class Labeler:
         self._session.trust_env = False
         response = self.ask("POST", "/api/rest-auth/login/", {"email": EMAIL, "password": PASSWORD})
         self._session.headers["Authorization"] = f"Token {response['key']}"
-        version = self._session.get(f"{server}/version", timeout=20).json()["version"]
+        version = self._session.get(f"{server}/version", timeout=120).json()["version"]
         self.modern = version.startswith("0.6")
 
     def ask(self, method: str, path: str, body: Any = None) -> Any:
-        response = self._session.request(method, self._server + path, json=body, timeout=20)
+        response = self._session.request(method, self._server + path, json=body, timeout=120)
         assert response.status_code < 300, response.text
         return response.json()
 
@@ -77,7 +77,7 @@ class RemoHarness(Harness):
         session = shared_session(
             self._address, EMAIL, Secret(PASSWORD), timeout=(5.0, reading), patience=2, seconds=reading
         )
-        return Remo(session, page_size=2 if small_pages else 500, labels=LABELS.names)
+        return Remo(session, page_size=2 if small_pages else 500, labels=(*LABELS.names, "glass"))
 
     def with_wrong_credential(self) -> Remo:
         return Remo(shared_session(self._address, EMAIL, Secret("wrong")))
@@ -90,6 +90,12 @@ class RemoHarness(Harness):
     ) -> None:
         for image, image_annotations in seen_on.items():
             self.labeler_at_work.say(campaign.id, image, objects(image_annotations))
+
+    unfinished = (ImageState.SKIPPED,)
+
+    def put_into(self, campaign: RemoteCampaign, image: str, state: ImageState) -> None:
+        """A labeler presses Skip."""
+        self.labeler_at_work.say(campaign.id, image, objects([]), "skipped")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from labelwright.domain import Annotation, Box, Polygon
+from labelwright.domain import Annotation, Box, ImageState, Polygon
 from labelwright.platforms.protocol import LabelerAccess, RemoteCampaign, Secret
 from labelwright.platforms.scale.adapter import Options, Scale
 from tests.platforms.contract import Harness
@@ -43,6 +43,16 @@ class ScaleHarness(Harness):
     ) -> None:
         for task, task_annotations in objects.items():
             self.server.live.complete(task, {"annotations": [drawn(annotation) for annotation in task_annotations]})
+
+    unfinished = (ImageState.REJECTED, ImageState.FAILED)
+
+    def put_into(self, campaign: RemoteCampaign, image: str, state: ImageState) -> None:
+        """The labels are there, and the customer's review rejects them; or Scale cannot download the image."""
+        if state is ImageState.FAILED:
+            self.server.live.fail(image)
+            return
+        self.server.live.complete(image, {"annotations": []})
+        self.server.live.review(image, "rejected")
 
 
 def drawn(annotation: Annotation) -> dict[str, Any]:

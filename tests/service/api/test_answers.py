@@ -12,6 +12,7 @@ import requests
 from azure.storage.blob import ContainerClient
 from sqlalchemy import Engine, create_engine, event, insert
 
+from labelwright.domain.error_table import ERRORS
 from labelwright.service import Limits
 from labelwright.service.database import campaign_images, image_sets, images, metadata
 
@@ -21,8 +22,9 @@ def assert_error(response, status, code):
     assert response.headers["Content-Type"] == "application/json"
     error = response.json()
     assert error.keys() == {"error"}
-    assert error["error"].keys() == {"code", "message", "details"}
+    assert error["error"].keys() == {"code", "error_code", "message", "details"}
     assert error["error"]["code"] == code
+    assert f"HTTP {status}:" in ERRORS[error["error"]["error_code"]].cause
 
 
 def test_every_refusal_has_one_shape(service):

@@ -88,6 +88,9 @@ def test_what_is_submitted_is_what_is_stored_and_told(service, make, path):
         "objects": [],
         "revision": "none",
         "reopened": None,
+        "predictions": [],
+        "skipped": None,
+        "notes": [],
     }
     objects = [make.thing(confidence=0.433), make.thing("Wood")]
     response = put(labeler, where, objects, "none").json()

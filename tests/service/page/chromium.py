@@ -65,7 +65,7 @@ def chromedriver() -> Iterator[str]:
                 raise RuntimeError(f"chromedriver did not start: {HOW}")
         finally:
             process.terminate()
-            process.wait(timeout=20)
+            process.wait(timeout=120)
 
 
 class Browser:
@@ -96,10 +96,7 @@ class Browser:
         value = response.json()["value"]
         assert response.ok, value
         self._url = f"{driver}/session/{value['sessionId']}"
-        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": touch}
-        self.cdp("Emulation.setDeviceMetricsOverride", **metrics)
-        if touch:
-            self.cdp("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=5)
+        self.resize(width, height, touch=touch)
         self.console: list[str] = []
         self.requested: list[str] = []
 
@@ -147,6 +144,10 @@ class Browser:
     def js(self, script: str, *arguments: Any) -> Any:
         return self._call("POST", "execute/sync", script=script, args=list(arguments))
 
+    def js_later(self, script: str) -> Any:
+        """What the script hands to its first argument, a function."""
+        return self._call("POST", "execute/async", script=script, args=[])
+
     def text(self, selector: str) -> str:
         return str(self.js("return document.querySelector(arguments[0])?.textContent ?? ''", selector))
 
@@ -156,7 +157,7 @@ class Browser:
     def shown(self, selector: str) -> bool:
         return bool(self.js("return document.querySelector(arguments[0])?.checkVisibility() ?? false", selector))
 
-    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 60) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 240) -> Any:
         deadline = time.monotonic() + seconds
         while True:
             try:
@@ -169,14 +170,18 @@ class Browser:
                 raise AssertionError(f"waited {seconds} s in vain for {what}\n" + "\n".join(self.log()[-8:]))
             time.sleep(0.04)
 
-    def wait_text(self, selector: str, part: str, seconds: float = 60) -> None:
+    def wait_text(self, selector: str, part: str, seconds: float = 240) -> None:
         try:
             self.wait(lambda: part in self.text(selector), f"'{part}' in {selector}", seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{selector} says: {self.text(selector)!r}") from None
 
+    def picture(self) -> bytes:
+        """The window as a PNG."""
+        return base64.b64decode(self._call("GET", "screenshot"))
+
     def screenshot(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self._call("GET", "screenshot")))
+        path.write_bytes(self.picture())
 
     def log(self) -> list[str]:
         """Everything in the console so far."""
@@ -192,11 +197,35 @@ class Browser:
                 self.requested.append(message["params"]["request"]["url"])
         return self.requested
 
+    # --- the device and its network
+
+    def resize(self, width: int, height: int, *, touch: bool = False) -> None:
+        """To CSS pixels of the page. `touch`: a device that has no mouse."""
+        self.cdp("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=touch)
+        self.cdp("Emulation.setTouchEmulationEnabled", enabled=touch, maxTouchPoints=5)
+
+    def prefer(self, scheme: str) -> None:
+        """Light or dark, as the system's setting says."""
+        self.cdp("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
+
     def offline(self, value: bool) -> None:
+        self._network_conditions(offline=value)
+
+    def slow_down(self, bytes_per_second: int | None) -> None:
+        """Limits what arrives; None ends that."""
+        self._network_conditions(downloadThroughput=bytes_per_second or -1)
+
+    def _network_conditions(self, **changed: Any) -> None:
+        usual = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
         self.cdp("Network.enable")
-        self.cdp(
-            "Network.emulateNetworkConditions", offline=value, latency=0, downloadThroughput=-1, uploadThroughput=-1
-        )
+        self.cdp("Network.emulateNetworkConditions", **{**usual, **changed})
+
+    def forget_cookies(self) -> None:
+        self.cdp("Network.clearBrowserCookies")
+
+    def run_first(self, script: str) -> None:
+        """In each document of this tab, before its own scripts."""
+        self.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)
 
     # --- doing
 

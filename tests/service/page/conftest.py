@@ -2,28 +2,55 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
 
 from tests.service.page.chromium import Browser, chromedriver
+from tests.service.page.firefox import Firefox
 from tests.service.page.labeling import Labeler, chequered
+
+BROWSERS = {"chromium": Browser, "firefox": Firefox}
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Every test runs in Chromium and in Firefox; in Firefox as one of the last, unless it is marked `every_browser`.
+
+    LABELWRIGHT_BROWSERS names other browsers.
+    """
+    if "browser_class" not in metafunc.fixturenames:
+        return
+    first = metafunc.definition.get_closest_marker("every_browser") is not None
+    names = os.environ.get("LABELWRIGHT_BROWSERS", "chromium,firefox").split(",")
+    if metafunc.module.__name__.endswith(".pictures"):  # of the documents
+        names = ["chromium"]
+    metafunc.parametrize(
+        "browser_class",
+        [
+            pytest.param(BROWSERS[name], id=name, marks=[pytest.mark.exhaustive] * (name == "firefox" and not first))
+            for name in names
+        ],
+    )
 
 
 @pytest.fixture(scope="session")
-def driver() -> Iterator[str]:
-    with chromedriver() as address:
-        yield address
+def driver() -> Iterator[Callable[[], str]]:
+    """The address of chromedriver, which is started when it is needed first."""
+    with ExitStack() as stack:
+        yield functools.cache(lambda: stack.enter_context(chromedriver()))
 
 
 @pytest.fixture
-def browser(driver: str) -> Iterator[Callable[..., Browser]]:
+def browser(driver: Callable[[], str], browser_class: type[Browser]) -> Iterator[Callable[..., Browser]]:
     """Start a browser. At the end its console must be empty, and no other host may have been asked for anything."""
     started: list[tuple[Browser, list[str]]] = []
 
     def start(*, allow: tuple[str, ...] = (), **settings: Any) -> Browser:
-        browser = Browser(driver, **settings)
+        browser = Firefox(**settings) if browser_class is Firefox else Browser(driver(), **settings)
         started.append((browser, list(allow)))
         return browser
 

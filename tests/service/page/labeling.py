@@ -48,7 +48,10 @@ class Labeler:
         return f"{self.url}/label#key={token['apikey']}&secret={token['apisecret']}&campaign={number}"
 
     def open(self) -> None:
+        """Follows the link. A page that is open already loads itself again: until then it shows the old one."""
+        self.browser.js("window.isOldPage = true")
         self.browser.open(self.link)
+        self.browser.wait(lambda: self.browser.js("return !window.isOldPage"), "the page of the link")
         self.ready()
 
     def ready(self) -> None:

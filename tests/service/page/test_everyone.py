@@ -9,6 +9,7 @@ from tests.service.page.labeling import Labeler, chequered
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.every_browser
 def test_labeling_by_keyboard_alone(at_page):
     page, (first, *_) = at_page()
     press = page.browser.press
@@ -40,30 +41,32 @@ def test_labeling_by_keyboard_alone(at_page):
     assert page.objects(first)[1]["polygon"] == [[230, 180], [315, 179], [400, 180], [400, 300], [240, 300]]
 
 
-def test_every_control_is_reached_with_tab_and_shows_the_focus(at_page):
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (("Tab",), {"submit-button", "row", "row shape-row", "search-button"}),
+        (("Shift", "Tab"), {"list-button", "help-button", "tool-polygon", "zoom-fit"}),
+    ],
+    ids=["forwards", "backwards"],
+)
+def test_every_control_is_reached_with_tab_and_shows_the_focus(at_page, keys, expected):
+    """From the picture to the page's end, and to its beginning. Beyond these Firefox stays in its own controls."""
     page, _ = at_page()
     page.draw((50, 50), (150, 150))
-    focused = []
+    focused: set[str] = set()
     for _ in range(45):
-        page.browser.press("Tab")
-        name, ring = page.browser.js(
+        page.browser.press(*keys)
+        name, inside, ring = page.browser.js(
             "const e = document.activeElement; const s = getComputedStyle(e);"
+            "const inside = document.hasFocus() && e !== document.body;"
             "const ring = s.outlineStyle !== 'none' || e.getAttribute('role') === 'button';"  # a handle has a white one
-            "return [e.id || e.className.baseVal || e.className, ring]"
+            "return [e.id || e.className.baseVal || e.className, inside, ring]"
         )
-        assert ring or not name, f"{name} does not show the focus"
-        focused.append(name)
-    expected = {
-        "list-button",
-        "help-button",
-        "tool-polygon",
-        "zoom-fit",
-        "submit-button",
-        "row",
-        "row shape-row",
-        "search-button",
-    }
-    assert expected <= set(focused)
+        if not inside:
+            break
+        assert ring, f"{name} does not show the focus"
+        focused.add(name)
+    assert expected <= focused
 
 
 def test_text_is_readable(at_page):
@@ -110,11 +113,12 @@ def test_labels_are_shown_in_the_labelers_language_and_stored_by_name(at_page):
     assert page.objects(first)[0]["label"] == "Wood"
 
 
+@pytest.mark.every_browser
 def test_beyond_nine_labels_are_found_by_searching(at_page):
     labels = [f"part {n:02}" for n in range(1, 41)]
     page, (first, *_) = at_page(labels=labels)
     page.draw((50, 50), (150, 150))
-    page.browser.press("l")
+    page.browser.press("/")
     page.browser.wait(lambda: page.browser.shown("#search-field"), "the search")
     page.browser.type("rt 3")
     page.browser.press("Down")
@@ -137,6 +141,7 @@ def test_a_campaign_without_labels_takes_any(at_page):
     assert page.objects(first)[0]["label"] == "Blue crab"
 
 
+@pytest.mark.every_browser
 def test_help_and_instructions_are_one_key_away(at_page):
     page, _ = at_page(instructions="Only crabs.\nNo lobsters.")
     page.browser.press("i")
@@ -153,6 +158,7 @@ def test_help_and_instructions_are_one_key_away(at_page):
     )
 
 
+@pytest.mark.every_browser
 def test_a_tablet_draws_with_a_finger_and_pinches(at_page):
     page, (first, *_) = at_page(page={"size": (820, 1180), "touch": True})
     frame = page.frame
@@ -174,6 +180,7 @@ def test_a_tablet_draws_with_a_finger_and_pinches(at_page):
     assert page.boxes(first) == [(*frame.image(frame.window(100, 100)), *frame.image(frame.window(300, 250)))]
 
 
+@pytest.mark.every_browser
 def test_a_tablet_draws_polygons_by_tapping(at_page):
     page, (first, *_) = at_page(page={"size": (820, 1180), "touch": True})
     frame = page.frame
@@ -213,7 +220,7 @@ def test_hostile_names_are_only_text(browser, service, make):
     page = Labeler(browser(), service.url, created, service.labeler(created))
     page.open()
     page.draw((10, 10), (60, 60))
-    page.browser.press("l")
+    page.browser.press("/")
     page.browser.press("Escape")
     page.browser.press("i")
     page.browser.press("Escape")

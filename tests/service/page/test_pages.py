@@ -10,7 +10,16 @@ import requests
 PAGE = files("labelwright.service").joinpath("page")
 
 
-@pytest.fixture(params=["/label", "/", "/page/main.js", "/page/label.css", "/page/vendor/annotorious/annotorious.js"])
+@pytest.fixture(
+    params=[
+        "/label",
+        "/",
+        "/page/main.js",
+        "/page/label.css",
+        "/page/texts/en.json",
+        "/page/vendor/annotorious/annotorious.js",
+    ]
+)
 def response(request, service):
     return requests.get(service.url + request.param, timeout=60)
 

@@ -82,6 +82,7 @@ def test_labels_are_shown_with_hierarchy_and_colours(at_schema):
     assert page.browser.texts("#whole-image .name") == ["weather", "night"]
 
 
+@pytest.mark.every_browser
 def test_the_tool_follows_the_labels_geometry(at_schema):
     page, _ = at_schema()
     assert pressed(page, "box")
@@ -114,6 +115,7 @@ def test_a_shape_keeps_its_label_when_another_one_is_drawn_differently(at_schema
     page.browser.wait(lambda: page.shapes[0].startswith("1. buoy"), "a label that takes boxes")
 
 
+@pytest.mark.every_browser
 def test_everything_of_a_schema_is_drawn_submitted_and_read_back_equal(at_schema, service):
     page, (first, second) = at_schema()
     frame = page.frame
@@ -198,6 +200,7 @@ def test_attributes_and_whole_images_are_kept_in_drafts_and_undone_step_by_step(
     assert (len(before), page.browser.js(registration)) == (3, "AB"), "what was typed is one step"
 
 
+@pytest.mark.every_browser
 def test_objects_of_several_parts_are_shown_and_kept(at_schema):
     page, (first, _) = at_schema()
     parts = [[[10, 10], [60, 10], [60, 60]], [[100, 100], [160, 100], [160, 160]]]

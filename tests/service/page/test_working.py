@@ -9,6 +9,7 @@ import pytest
 pytestmark = pytest.mark.browser
 
 
+@pytest.mark.every_browser
 def test_enter_submits_and_opens_next_open_image_until_complete(at_page, service):
     page, ids = at_page(3)
     number = page.campaign["campaign_id"]
@@ -42,7 +43,7 @@ def test_an_empty_image_is_submitted_only_on_purpose(at_page):
     page.submit()
     page.browser.wait_text("#toast", "Nothing is drawn")
     assert not page.stored(first)["done"]
-    page.browser.press("n")
+    page.browser.press("e")
     assert page.browser.js("return document.getElementById('nothing-button').getAttribute('aria-pressed')") == "true"
     page.submit()
     page.wait_done(first)
@@ -55,6 +56,7 @@ def test_an_empty_image_is_submitted_only_on_purpose(at_page):
     assert page.saved == "Submitted"
 
 
+@pytest.mark.every_browser
 def test_undo_and_redo_go_one_step_at_a_time_labels_included(at_page):
     page, _ = at_page()
     page.draw((50, 50), (150, 150))
@@ -82,6 +84,7 @@ def test_undo_and_redo_go_one_step_at_a_time_labels_included(at_page):
     assert page.shapes == steps[1]
 
 
+@pytest.mark.every_browser
 def test_reload_keeps_all_work_and_returns_to_the_same_image(at_page):
     page, ids = at_page()
     page.browser.press("PageDown")
@@ -104,6 +107,7 @@ def test_reload_keeps_all_work_and_returns_to_the_same_image(at_page):
     assert len(page.objects(ids[1])) == 2
 
 
+@pytest.mark.every_browser
 def test_what_was_labeled_is_shown_and_changed_after_reopening(at_page, service, make):
     page, (only,) = at_page(1)
     number = page.campaign["campaign_id"]
@@ -164,6 +168,7 @@ def test_corrections_in_a_reopened_campaign_go_together(at_page, service, make):
     assert len(page.shapes) == 2
 
 
+@pytest.mark.every_browser
 def test_reopened_images_show_their_reason_and_are_submitted_again(at_page, service, make):
     page, ids = at_page(3)
     path = f"/campaigns/{page.campaign['campaign_id']}"
@@ -178,7 +183,7 @@ def test_reopened_images_show_their_reason_and_are_submitted_again(at_page, serv
     page.ready()
     assert page.saved == "Reopened, not submitted again"
     page.browser.press("g")
-    rows = ["Image 1done", "Image 2reopened", "Image 3reopened"]
+    rows = ["100.pngdone", "201.pngreopened", "302.pngreopened"]
     page.browser.wait(lambda: page.browser.texts("#list-rows .row") == rows, "the marks of the images")
     page.browser.press("Escape")
     page.draw((300, 300), (400, 400))
@@ -263,7 +268,7 @@ def test_two_tabs_that_both_drew_ask_which_to_keep(at_page):
     browser.switch(two)
     # A tab that sleeps is told nothing.
     deaf = "addEventListener('storage', (event) => event.stopImmediatePropagation())"
-    browser.cdp("Page.addScriptToEvaluateOnNewDocument", source=deaf)
+    browser.run_first(deaf)
     page.open()
     browser.switch(first_tab)
     page.draw((50, 50), (100, 100))
@@ -316,7 +321,7 @@ def test_the_list_shows_what_is_done_and_what_is_a_draft(at_page):
     page.browser.press("g")
     page.browser.wait(lambda: page.browser.shown("#list-rows li"), "the list")
     rows = page.browser.texts("#list-rows .row")
-    assert rows == ["Image 1done", "Image 2draftnot done", "Image 3not done", "Image 4not done", "Image 5not done"]
+    assert rows == ["100.pngdone", "201.pngdraft", "302.pngopen", "403.pngopen", "504.pngopen"]
     page.browser.press("Down")
     page.browser.press("Down")
     page.browser.press("Enter")

@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from labelwright.platforms import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 from labelwright.settings import SettingsError, WorkspaceSettings
 from labelwright.stores.azure_ml.blobs import account_of
-from labelwright.stores.azure_ml.names import asset_name, blob_path
+from labelwright.stores.azure_ml.names import asset_name, blob_path, sdk_path
 from labelwright.stores.azure_ml.sdk_process import Calls, workspace_id
 
 NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9\-_]{0,254}")
@@ -204,3 +204,18 @@ def test_no_secret_comes_back_in_what_a_program_says(tmp_path, broken):
         calls(tmp_path, script).ask("look", [{"account_key": KEY, "sas": None}])
     assert "no answer from https://a.blob.example/c" in str(caught.value)
     assert not [secret for secret in (KEY, "CANARY") if secret in str(caught.value) + repr(caught.value.message)]
+
+
+@pytest.mark.parametrize(
+    ("name", "path"),
+    [
+        ("plain.jpg", "/plain.jpg"),
+        ("дно/a b#1+2.jpg", "/дно/a b#1+2.jpg"),
+        ("100 %/a&b.jpg", "/100 %25/a%26b.jpg"),
+        ("%25.jpg", "/%2525.jpg"),
+        ('a:b?c*d"e|f<g>h.jpg', "/a%3Ab%3Fc%2Ad%22e%7Cf%3Cg%3Eh.jpg"),
+        ("=cmd.jpg", "/=cmd.jpg"),
+    ],
+)
+def test_the_path_of_an_image_is_that_of_the_sdk(name, path):
+    assert sdk_path(name) == path

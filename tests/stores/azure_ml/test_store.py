@@ -80,6 +80,10 @@ def test_same_content_is_registered_once(azure, tmp_path, engine):
     first = register(store, files)
     assert first.created
     assert store.verify(first) == []
+    copy = store.file(first, "river_labels.csv", tmp_path)
+    assert copy is not None
+    assert copy.read_bytes() == (files / "river_labels.csv").read_bytes()
+    assert store.file(first, "other.csv", tmp_path) is None
     writes = azure.ml.writes()
     second = register(store, files)
     assert (second.version, second.location, second.created) == (first.version, first.location, False)

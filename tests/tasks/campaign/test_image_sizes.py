@@ -24,6 +24,11 @@ from labelwright.tasks.campaign import lifecycle as campaigns
 from labelwright.tasks.campaign.image_checks import check_images, register_campaign
 from labelwright.tasks.campaign.image_sizes import SizesDiffer, resized_images
 from labelwright.tasks.context import the_ledger
+from tests.imaging.orientation_files import FILES
+from tests.imaging.refused_files import REFUSED
+from tests.imaging.test_damage import LOST
+from tests.imaging.test_deep_pixels import FILES as DEEP
+from tests.imaging.test_kinds import LONG, with_chunk
 from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 
 
@@ -138,6 +143,33 @@ def test_a_resized_image_in_a_set_is_kept_out_of_the_campaign(
     assert (record.state, record.images) == (State.ACTIVE, 2)
     # Run again, a launch takes nothing out of a campaign whose labelers are at work.
     assert image_set_upload.match_images.fn("river") == 2
+
+
+@pytest.mark.parametrize("on_damage", ["reject", "warn"])
+def test_images_from_the_field_are_judged_alike_by_ingest_and_service(
+    home: Path, service: str, on_damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    odd = {
+        "as-long.jpg": FILES["jpeg exif long"](),
+        "long-text.png": with_chunk(b"iTXt", b"prompt\0\1\0\0\0" + LONG),
+        "lost.jpg": LOST["the lower half"],
+        "raw.tif": REFUSED["DNG"][0],
+        "thermal.tif": DEEP["thermal TIFF"],
+        "turned.webp": FILES["webp exif"](),
+    }
+    spec = river(home, "campaign_api")
+    for name, data in odd.items():
+        (home / "photos" / name).write_bytes(data)
+    images = {**spec.images.model_dump(), "on_damage": on_damage}
+    begin(validate_spec({**spec.model_dump(mode="json"), "images": images}, "test"))
+    taken = set(names())
+    assert taken == set(odd) - {"raw.tif"} - ({"lost.jpg"} if on_damage == "reject" else set()) | {
+        f"photo-{number}.png" for number in range(3)
+    }
+    assert "as-long.jpg, turned.webp (2 images): is read in different orientations" in caplog.text
+    make_set()
+    assert image_set_upload.match_images.fn("river") == len(taken), "the service has taken them, in the same sizes"
+    assert set(names()) == taken
 
 
 def test_resized_images_already_in_the_campaign_stop_the_launch(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from labelwright.campaigns.outlook import outlook_of
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.campaigns.spec import validate_spec
 from labelwright.domain import Image, Size, State
 from labelwright.ledger import EffectItem, Ledger, ManifestEntry, campaign_lease
@@ -13,7 +14,7 @@ from labelwright.platforms.protocol import CampaignOrder, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
 from labelwright.tasks.campaign.batch_upload import list_missing_images
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet, refuse_unlabeled
+from labelwright.tasks.campaign.lifecycle import refuse_unlabeled
 from labelwright.tasks.campaign.lost_images import begin_repair, repair_notes
 from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.campaign.summary import summary
@@ -64,7 +65,7 @@ def ledger(store: Store) -> Ledger:
 
 
 def sweep() -> str:
-    return refresh_batch.fn(["river"]).states["river"]
+    return refresh_batch(["river"]).states["river"]
 
 
 def activated(ledger: Ledger) -> bool:

@@ -222,6 +222,24 @@ def test_shapes_are_converted_to_the_campaigns_geometry(write):
     assert len(whole.left_out) == 2
 
 
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 3, 0), (3, 2, 1, 0), (0, 1, 2, 3, 0)])
+def test_the_four_corners_of_a_box_are_a_box_again(write, order):
+    corners = [(1.1, 2), (1.1, 6), (4.4, 6), (4.4, 2)]
+    ring = [value for number in order for value in corners[number]]
+    path = write({"segmentation": [ring], "bbox": [1.1, 2, 4.4 - 1.1, 4]}, {"segmentation": [ring]})
+    anything, boxes, polygons = (
+        read_predictions(path, LabelSchema((Label("boat", geometry),)), SIZES)
+        for geometry in (Geometry.ANY, Geometry.BOX, Geometry.POLYGON)
+    )
+    drawn = Polygon(tuple(corners[number] for number in order[:4]))
+    assert anything.by_image["a.jpg"][0].shape.corners == pytest.approx((1.1, 2, 4.4, 6))
+    assert [type(one.shape) for one in anything.by_image["a.jpg"]] == [Box, Polygon], "without a bbox it is a polygon"
+    assert [reason for _, reason in boxes.changed] == ["only its box was used: the campaign draws 'boat' as boxes"]
+    assert {type(one.shape) for one in boxes.by_image["a.jpg"]} == {Box}
+    assert [one.shape.area for one in polygons.by_image["a.jpg"]] == [pytest.approx(drawn.area)] * 2
+    assert (polygons.changed, polygons.left_out) == ([], [])
+
+
 def test_a_shape_that_the_platform_cannot_show_is_left_out(write):
     remo = Remo.__new__(Remo)
     result = read_predictions(write({"segmentation": TWO_RINGS}, {"segmentation": [TWO_RINGS[0]]}), ANY, SIZES, remo)

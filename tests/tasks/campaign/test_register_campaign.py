@@ -17,7 +17,7 @@ from labelwright.platforms.protocol import CampaignOrder
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.prefect_integration.connections import CONNECTIONS
 from labelwright.settings import forget_settings
-from labelwright.tasks import attention
+from labelwright.tasks import attention, leases
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign.drops import recording_refusals
 from labelwright.tasks.campaign.image_checks import FilesLeftOut, check_images, register_campaign
@@ -31,6 +31,7 @@ from tests.platforms.shelf import ENTRY, STORES, Shelf, Store
 def store(tmp_path, monkeypatch):
     monkeypatch.setitem(PLATFORMS, "shelf", ENTRY)
     monkeypatch.setattr(attention, "ask_for_attention", ask_for_attention.fn)
+    monkeypatch.setattr(leases, "send_events", lambda: 0)
     monkeypatch.setenv("LABELWRIGHT_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__URL", f"memory:{tmp_path}")
     monkeypatch.setenv("LABELWRIGHT_CONNECTIONS__SHELF__KEY", "good")
@@ -88,7 +89,7 @@ def test_a_second_file_with_a_used_title_changes_nothing(store, tmp_path):
 
 def test_a_second_file_does_not_disturb_a_campaign_that_needs_attention(store, tmp_path):
     launch(spec(tmp_path))
-    ask_for_attention.fn("river", "the gate")
+    ask_for_attention.fn("river", "the gate", "LW5010")
     before = everything()
     with pytest.raises(CampaignChanged, match="that campaign needs attention"):
         launch(spec(tmp_path, labels=("buoy",)))

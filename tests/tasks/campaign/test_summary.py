@@ -7,6 +7,8 @@ import pytest
 
 from labelwright.campaigns.outlook import LabelerOutlook, in_words, outlook_of
 from labelwright.campaigns.spec import CampaignSpec
+from labelwright.cli.output.campaigns import show_campaign
+from labelwright.cli.output.sweeps import Report, rows_of, show_rows
 from labelwright.domain import LeftOutCounts, Progress, State
 from labelwright.ledger import CampaignRecord
 from labelwright.settings import forget_settings
@@ -115,13 +117,13 @@ def home(tmp_path, monkeypatch):
 @pytest.fixture
 def published(monkeypatch):
     artifacts = []
-    monkeypatch.setattr(summary_module, "in_a_run", lambda: True)
+    monkeypatch.setattr(summary_module, "publishes", lambda: True)
     monkeypatch.setattr(summary_module, "publish", lambda _create, **artifact: artifacts.append(artifact))
     return artifacts
 
 
 def test_the_page_shows_at_once_that_the_campaign_needs_attention(home, published):
-    ask_for_attention.fn("river", "label 'boat' was deleted on the platform")
+    ask_for_attention.fn("river", "label 'boat' was deleted on the platform", "LW4016")
     (artifact,) = published
     assert artifact["description"] == "river: needs attention"
     assert "**needs attention**" in artifact["markdown"]
@@ -131,7 +133,7 @@ def test_the_page_shows_at_once_that_the_campaign_needs_attention(home, publishe
 
 def test_the_page_of_a_campaign_without_credentials_is_published_too(home, published):
     (home / "service" / "admin.json").unlink()
-    ask_for_attention.fn("river", "the credentials are gone")
+    ask_for_attention.fn("river", "the credentials are gone", "LW4012")
     assert "> the credentials are gone" in published[0]["markdown"]
     assert "http://" not in published[0]["markdown"]
 
@@ -141,3 +143,50 @@ def test_the_pages_links_are_named_what_they_open(home, published):
     text = published[0]["markdown"]
     assert "- [the labeling page, for labelers with their key](http://127.0.0.1:8080/label)" in text
     assert "- [the page of the service's admin](http://127.0.0.1:8080/)" in text
+
+
+def test_the_page_names_the_command_that_lists_notes_to_answer(home, published):
+    the_ledger().campaigns.record_unanswered_notes("river", 2)
+    publish_summary("river")
+    assert "> 2 notes of labelers have no answer: labelwright notes 'river'" in published[0]["markdown"]
+
+
+BY_HAND = "completed by hand: labelwright reopen 'river'. Or: labelwright deliver 'river' --accept-partial"
+
+
+@pytest.mark.parametrize(
+    ("state", "reason", "way"),
+    [
+        (State.NEEDS_ATTENTION, "the gate", "When that is fixed: labelwright resume 'river'"),
+        (State.NEEDS_ATTENTION, BY_HAND, ""),
+        (State.PAUSED, "its run 'launch river' was cancelled in Prefect", "To go on: labelwright resume 'river'"),
+    ],
+)
+def test_page_status_and_sweep_name_the_same_way_on(home, published, capsys, state, reason, way):
+    ledger = the_ledger()
+    ledger.campaigns.move("river", State.COMPLETED)
+    ledger.campaigns.move("river", state, reason)
+    publish_summary("river")
+    show_campaign(ledger, "river", as_json=False)
+    status = capsys.readouterr().out
+    show_rows(rows_of(Report({}, {}, ()), ledger), as_json=False)
+    texts = [published[0]["markdown"].replace("`", "").replace("\\", ""), status, capsys.readouterr().out]
+    texts = [" ".join(text.replace("> ", "").split()) for text in texts]
+    for text in texts:
+        assert state.value in text
+        assert reason in text
+        assert ("labelwright resume" in text) is bool(way)
+        assert way in text
+    since = f"since {ledger.campaigns.moves('river')[-1].at:%Y-%m-%d %H:%M} UTC"
+    assert since in texts[0]
+    assert since in texts[1]
+
+
+def test_page_and_status_say_by_what_and_when_a_campaign_came_into_its_state(home, published, capsys):
+    ledger = the_ledger()
+    ledger.campaigns.move("river", State.CANCELLED, "by a person")
+    publish_summary("river")
+    show_campaign(ledger, "river", as_json=False)
+    since = f"since {ledger.campaigns.moves('river')[-1].at:%Y-%m-%d %H:%M} UTC: by a person"
+    assert since in published[0]["markdown"]
+    assert since in capsys.readouterr().out

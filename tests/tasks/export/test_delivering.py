@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from labelwright.campaigns.lineage import lineage
+from labelwright.campaigns.refusals import NotLabeledYet
 from labelwright.campaigns.spec import validate_spec
 from labelwright.datasets.validation import NotReady, ValidationFailed
 from labelwright.domain import Annotation, Box, Image, ImageState, LabelSchema, Size, State, Work
@@ -22,7 +23,6 @@ from labelwright.platforms.protocol import CampaignOrder, ImageToSend, RemoteSta
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings, settings
 from labelwright.tasks.campaign.excluded_images import delivery_of, keep_deleted_images
-from labelwright.tasks.campaign.lifecycle import NotLabeledYet
 from labelwright.tasks.campaign.progress import read_progress
 from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.export.checks import check_labels, count_labeled
@@ -32,7 +32,7 @@ from labelwright.tasks.export.delivering import (
     record_delivery,
     refuse_undeliverable,
 )
-from labelwright.tasks.export.files import files_to_write, write_file
+from labelwright.tasks.export.files import write_files
 from labelwright.tasks.export.labels import read_labels_page, record_left_out, spool_of
 from labelwright.tasks.export.registration import register_dataset, repair_dataset, verify_dataset
 from labelwright.tasks.sweep.restarts import due_work
@@ -99,8 +99,7 @@ def deliver(accept_partial: bool = False) -> dict[str, str]:
     read_labels()
     check_labels.fn("river", accept_partial, earlier)
     begin_delivery.fn("river")
-    for dataset, file in files_to_write("river"):
-        write_file.fn("river", dataset, file)
+    write_files.fn("river")
     for dataset in ("images", "labels"):
         repair_dataset.fn("river", dataset)
     registered = [register_dataset.fn("river", dataset) for dataset in ("images", "labels")]
@@ -113,10 +112,10 @@ def deliver(accept_partial: bool = False) -> dict[str, str]:
 
 def read_labels() -> None:
     context = CampaignContext("river")
-    number, cursor = 0, None
-    while number == 0 or cursor is not None:
+    number, cursors = 1, read_labels_page.fn("river", 1, None)
+    while cursors:
         number += 1
-        cursor = read_labels_page.fn("river", number, cursor)
+        cursors = read_labels_page.fn("river", number, cursors[0])
     number += keep_deleted_images.fn("river", number + 1)
     spool_of(context).keep_only(range(1, number + 1))
     record_left_out.fn("river")

@@ -2,32 +2,54 @@
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
-from collections.abc import Iterator
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from azure.storage.blob import ContainerClient
+from PIL import Image as Picture
+from typer.testing import CliRunner
 
 from labelwright.campaigns.image_source import stamp_of
 from labelwright.campaigns.lineage import find_dataset, lineage, list_datasets
 from labelwright.campaigns.spec import validate_spec
-from labelwright.cli.datasets import verify_registered
+from labelwright.cli.datasets import datasets
 from labelwright.cli.output.datasets import show_lineage
-from labelwright.datasets import FORMATS
-from labelwright.domain import Annotation, Box, ExcludedImage, Image, ImageState, LabeledImage, Size, State
+from labelwright.datasets import FORMATS, NotDelivered
+from labelwright.domain import (
+    UNKNOWN,
+    Annotation,
+    Box,
+    ExcludedImage,
+    Image,
+    ImageState,
+    LabeledImage,
+    Mask,
+    Origin,
+    Provenance,
+    Size,
+    State,
+)
+from labelwright.domain.errors import CannotRun
 from labelwright.ledger import DatasetVersion, ManifestEntry
 from labelwright.platforms import PlatformRefused
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import SettingsError, forget_settings, settings
 from labelwright.stores.azure_ml import sdk_process as azure_ml_calls
+from labelwright.stores.azure_ml.names import sdk_path
 from labelwright.tasks.campaign.excluded_images import report_excluded
 from labelwright.tasks.context import CampaignContext, the_ledger
+from labelwright.tasks.export import comparison, statistics
 from labelwright.tasks.export import images as kept_images
-from labelwright.tasks.export.files import files_to_write, write_file
+from labelwright.tasks.export.files import delivery_folder, write_files
 from labelwright.tasks.export.labels import spool_of
+from labelwright.tasks.export.registered import verify_registered
 from labelwright.tasks.export.registration import register_dataset, repair_dataset, verify_dataset
 from tests.datasets.test_folder_format import BOXES
 from tests.ingest.stores import Azurite
@@ -48,7 +70,7 @@ def home(tmp_path, monkeypatch) -> Iterator[Path]:
     forget_settings()
 
 
-def make_campaign(home: Path, **export: Any) -> None:
+def make_campaign(home: Path, platform: str = "shelf", labels: Sequence[Any] = ("boat",), **export: Any) -> None:
     """Seven images of 40 x 30 in a folder, in a campaign whose labels are all there."""
     photos = home / "photos"
     photos.mkdir()
@@ -56,9 +78,9 @@ def make_campaign(home: Path, **export: Any) -> None:
         (photos / name).write_bytes(name.encode() * 100)
     document = {
         "title": "river",
-        "platform": "shelf",
+        "platform": platform,
         "images": {"folder": str(photos)},
-        "labels": ["boat"],
+        "labels": list(labels),
         "labeler": "a@b.c",
         "export": {"folder": str(home / "datasets"), **export},
     }
@@ -76,11 +98,11 @@ def make_campaign(home: Path, **export: Any) -> None:
         ledger.campaigns.move("river", state)
 
 
-def export(width: float, *gone: str) -> dict[str, str]:
+def export(width: float, *gone: str, mask: Mask | None = None, provenance: Provenance = UNKNOWN) -> dict[str, str]:
     """What the flow `export-campaign` does, task by task; `width` tells one set of labels from another, `gone` are
-    images that were deleted on the platform."""
+    images that were deleted on the platform. Objects are boxes, or the mask."""
     context = CampaignContext("river")
-    box = (Annotation("boat", Box(1, 1, 1 + width, 9)),)
+    box = (Annotation("boat", mask or Box(1, 1, 1 + width, 9), provenance=provenance),)
     labeled = [LabeledImage(name, Size(40, 30), box) for name in NAMES if name not in gone]
     spool_of(context).put_page(1, labeled, excluded=[ExcludedImage(name, ImageState.GONE, "deleted") for name in gone])
     if context.spec.export.store == "azure_ml":
@@ -89,8 +111,7 @@ def export(width: float, *gone: str) -> dict[str, str]:
             for first in range(1, 8, 3):
                 kept_images.keep_images.fn("river", folder, first, min(first + 2, 7))
             kept_images.seal_images.fn("river", folder)
-    for dataset, file in files_to_write("river"):
-        write_file.fn("river", dataset, file)
+    write_files.fn("river")
     for dataset in ("images", "labels"):
         repair_dataset.fn("river", dataset)
     registered = [register_dataset.fn("river", dataset) for dataset in ("images", "labels")]
@@ -320,6 +341,18 @@ def images_in(container: ContainerClient) -> dict[str, bytes]:
 
 
 @pytest.mark.azurite
+def test_labels_and_images_in_the_store_join_by_the_path_that_the_sdk_lists(home, container):
+    export(10)
+    folder = kept_images.kept_folder(CampaignContext("river"))
+    listed = {sdk_path(name.removeprefix(f"{folder}/")) for name in images_in(container)}
+    for dataset in ("labels", "images"):
+        table = (delivery_folder(CampaignContext("river"), dataset) / f"river_{dataset}.csv").read_text(
+            encoding="utf-8"
+        )
+        assert {row["azureml_path"] for row in csv.DictReader(table.splitlines())} == listed, dataset
+
+
+@pytest.mark.azurite
 def test_missing_or_replaced_images_in_the_store_are_repaired(home, container, monkeypatch):
     export(10)
     whole = images_in(container)
@@ -477,3 +510,173 @@ def test_a_folder_format_is_exported_with_a_split(home, monkeypatch):
     assert len(images) == len(NAMES)
     assert {path.parent.name for path in images} <= {"train", "validation"}
     assert not any(one["wrong"] for one in verified().values())
+
+
+def test_formats_with_images_are_exported_and_the_receipt_says_what_they_lose(home):
+    formats = ["csv", "yolo", "voc", "webdataset", "huggingface", "croissant"]
+    make_campaign(home, formats=formats, image_files="link", split={"train": 50, "validation": 50, "test": 0})
+    assert export(10.25)["river_labels"] == "1"
+    assert export(10.25)["river_labels"] == "1"
+    store = home / "datasets" / "river_labels" / "v1"
+    linked = sorted((store / "river_yolo" / "images").rglob("*.jpg"))
+    assert [path.name[7:] for path in sorted(linked, key=lambda path: path.name)] == NAMES
+    assert all(path.samefile(home / "photos" / path.name[7:]) for path in linked)
+    receipt = json.loads((store / "receipt.json").read_text())
+    assert receipt["not_held_by_formats"] == {
+        "voc": {"objects with corners between pixels": "7: rounded to whole pixels"}
+    }
+    assert receipt["conventions"].keys() == {"voc"}
+    described = json.loads((store / "river_croissant.json").read_text())["distribution"]
+    assert "river_labels.csv" in {file["name"] for file in described}
+    assert not any(one["wrong"] for one in verified().values())
+
+
+def test_an_image_that_is_gone_stops_a_format_that_holds_images(home):
+    make_campaign(home, formats=["csv", "yolo"])
+    (home / "photos" / "c.jpg").unlink()
+    with pytest.raises(NotDelivered, match=r"c\.jpg cannot be read.*then export again"):
+        export(10)
+    assert not (home / "datasets" / "river_labels").exists()
+
+
+def test_two_versions_are_compared_by_command_and_in_prefect(home, capsys, monkeypatch):
+    tables: list[list[dict[str, Any]]] = []
+    monkeypatch.setattr(comparison, "publish_table", lambda _title, _name, rows, _text: tables.append(rows))
+    make_campaign(home)
+    first = export(10)
+    assert comparison.show_changes("river", registered_as(first)) == {}
+    pages: list[str] = []
+    drawn = statistics.statistics_page
+    monkeypatch.setattr(statistics, "statistics_page", lambda *page: (pages.append(page[-1]), drawn(*page))[1])
+    second = export(20, "b.jpg")
+    statistics.publish_statistics("river")
+    monkeypatch.setattr(comparison, "publish_changes", comparison.publish_changes.fn)
+    assert comparison.show_changes("river", registered_as(second)) == {"moved": 6, "removed": 1}
+    assert tables[0][0]["label"] == "boat"
+    page = (CampaignContext("river").folder / statistics.PAGE).read_text()
+    assert "Compared with version 1: 0.0 % of the objects are unchanged: 6 moved, 1 removed." in page
+    assert pages == ["Compared with version 1: 0.0 % of the objects are unchanged: 6 moved, 1 removed."], (
+        "the page is written once"
+    )
+    result = CliRunner().invoke(datasets, ["diff", "river_labels", "--check", "--json"])
+    assert result.exit_code == 1
+    document = json.loads(result.stdout)
+    assert (document["first"]["version"], document["second"]["version"]) == ("1", "2")
+    assert document["objects"]["moved"] == 6
+    assert document["images"]["only in the first"] == 1
+    assert {change["pixels"] for change in document["changes"] if change["status"] == "moved"} == {10}
+    picture = home / "changes.png"
+    result = CliRunner().invoke(datasets, ["diff", "river_labels:2", "river_labels:2", "--check"])
+    assert (result.exit_code, "6 images compared" in result.stdout) == (0, True)
+    result = CliRunner().invoke(datasets, ["diff", "river_labels:1", "--pictures", str(picture)])
+    assert (result.exit_code, picture.is_file()) == (0, True)
+    with pytest.raises(CannotRun, match="is no dataset of labels: give river_labels"):
+        CliRunner().invoke(datasets, ["diff", "river_images:1"], catch_exceptions=False, standalone_mode=False)
+
+
+RING = Mask((*((y, 5, 15) for y in range(5, 8)), *((8, a, b) for a, b in ((5, 7), (13, 15))), (9, 5, 15)))
+FILLED = Mask(tuple((y, 5, 15) for y in range(5, 10)))
+
+
+@pytest.mark.parametrize("formats", [["csv", "coco"], ["csv"]])
+def test_masks_of_two_versions_are_compared_by_their_pixels(formats, home):
+    make_campaign(home, labels=[{"name": "boat", "geometry": "any"}], formats=formats)
+    export(0, mask=RING)
+    export(0, "b.jpg", mask=FILLED)
+    document = json.loads(CliRunner().invoke(datasets, ["diff", "river_labels", "--json"]).stdout)
+    changed = {status: number for status, number in document["objects"].items() if number}
+    if formats == ["csv"]:  # the same box around both
+        assert (document["masks_by_boxes"], changed) == (True, {"unchanged": 6, "removed": 1})
+        result = CliRunner().invoke(datasets, ["diff", "river_labels"])
+        assert "Masks were compared by the boxes around them" in result.stdout
+        return
+    assert (document["masks_by_boxes"], changed) == (False, {"moved": 6, "removed": 1})
+    coco = home / "datasets/river_labels/v2/river_coco.json"
+    coco.write_text(coco.read_text().replace('{"id":1,"image_id"', '{"id":9,"image_id"'))
+    with pytest.raises(CannotRun, match=r"river_coco\.json is not the COCO file of these labels.*datasets verify"):
+        CliRunner().invoke(datasets, ["diff", "river_labels"], catch_exceptions=False, standalone_mode=False)
+
+
+def registered_as(versions: dict[str, str]) -> list[dict[str, Any]]:
+    return [{"name": name, "version": version} for name, version in versions.items()]
+
+
+def test_statistics_are_shown_by_command_as_a_page_and_in_prefect(home, monkeypatch):
+    tables: list[list[dict[str, Any]]] = []
+    monkeypatch.setattr(statistics, "publish_table", lambda _title, _name, rows, _text: tables.append(rows))
+    make_campaign(home)
+    export(2)
+    sentences = statistics.publish_statistics("river")
+    assert sentences == ["boxes less than 4 pixels wide or high: 7"]
+    assert [row["what"] for row in tables[0]] == ["boxes less than 4 pixels wide or high"] * 7
+    page = (CampaignContext("river").folder / statistics.PAGE).read_text()
+    assert "river_labels, version 1" in page
+    result = CliRunner().invoke(datasets, ["statistics", "river_labels", "--json", "--page", str(home / "page.html")])
+    assert result.exit_code == 0
+    assert json.loads(result.stdout)["objects"] == {"boat": 7}
+    assert (home / "page.html").read_text() == page
+    assert json.loads(result.stdout)["earlier"] is None
+    picture = home / "findings.png"
+    result = CliRunner().invoke(datasets, ["statistics", "river_labels:1", "--pictures", str(picture)])
+    assert "boxes less than 4 pixels wide or high: 7" in result.stdout
+    assert Picture.open(picture).format == "PNG"
+
+
+def test_statistics_say_how_far_a_version_agrees_with_the_one_before(home):
+    make_campaign(home)
+    export(10)
+    export(10, "b.jpg")
+    result = CliRunner().invoke(datasets, ["statistics", "river_labels", "--json", "--page", str(home / "page.html")])
+    assert json.loads(result.stdout)["earlier"]["version"] == "1"
+    assert json.loads(result.stdout)["earlier"]["agreement"] == round(6 / 7, 4)
+    sentence = "Compared with version 1: 85.7 % of the objects are unchanged: 6 unchanged, 1 removed."
+    assert sentence in (home / "page.html").read_text()
+    first = CliRunner().invoke(datasets, ["statistics", "river_labels:1", "--json"])
+    assert json.loads(first.stdout)["earlier"] is None, "the later version is not one before it"
+    picture = home / "findings.png"
+    result = CliRunner().invoke(datasets, ["statistics", "river_labels", "--pictures", str(picture)])
+    assert sentence in " ".join(result.stdout.split())
+    assert not picture.exists()
+    assert "nothing to draw" in result.stderr
+    shutil.rmtree(home / "datasets/river_labels/v1")
+    result = CliRunner().invoke(datasets, ["statistics", "river_labels", "--json"])
+    assert (result.exit_code, json.loads(result.stdout)["earlier"]) == (0, None), "the one before is gone"
+
+
+def test_labels_that_were_never_used_are_in_prefects_table(home, monkeypatch):
+    tables: list[list[dict[str, Any]]] = []
+    monkeypatch.setattr(statistics, "publish_table", lambda _title, _name, rows, _text: tables.append(rows))
+    make_campaign(home, labels=["boat", "buoy"])
+    export(10)
+    statistics.publish_statistics("river")
+    assert [row["what"] for row in tables[0]] == ["the label 'buoy' was never used"]
+
+
+def test_lineage_begins_at_an_object_too(home):
+    make_campaign(home)
+    export(10)
+    document = json.loads((home / "datasets/river_labels/v1/river_coco.json").read_text())
+    annotation = document["annotations"][4]
+    (file,) = (image["file_name"] for image in document["images"] if image["id"] == annotation["image_id"])
+    result = CliRunner().invoke(datasets, ["lineage", "river_labels:1", "--object", str(annotation["id"]), "--json"])
+    report = json.loads(result.stdout)
+    assert (report["object"]["image"], report["object"]["label"]) == (file, "boat")
+    assert [image["name"] for image in report["found"]] == [file]
+    result = CliRunner().invoke(datasets, ["lineage", "river_labels", "--object", "1"])
+    assert "object 1 of river_labels, version 1: boat, 1, 1, 11, 9, on shelf" in " ".join(result.stdout.split())
+    assert (annotation["platform"], report["object"]["platform"]) == ("shelf", "shelf")
+    export(
+        11,
+        provenance=Provenance(
+            "anna", datetime(2026, 11, 29, 12, tzinfo=UTC), origin=Origin.CORRECTED, model_version="yolo-3"
+        ),
+    )
+    result = CliRunner().invoke(datasets, ["lineage", "river_labels", "--object", "1"])
+    words = "boat, 1, 1, 12, 9, by anna, corrected of model yolo-3, 2026-11-29T12:00:00Z, on shelf"
+    assert words in " ".join(result.stdout.split())
+    result = CliRunner().invoke(datasets, ["statistics", "river_labels"])
+    assert "7 objects: corrected of model yolo-3" in result.stdout
+    with pytest.raises(CannotRun, match="has 7 objects: give an id from 1 to 7"):
+        CliRunner().invoke(
+            datasets, ["lineage", "river_labels", "--object", "8"], catch_exceptions=False, standalone_mode=False
+        )

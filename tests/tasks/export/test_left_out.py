@@ -19,6 +19,7 @@ from labelwright.tasks.context import CampaignContext, the_ledger
 from labelwright.tasks.export import labels
 from labelwright.tasks.sweep import overview as sweeping
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
+from tests.tasks.without_prefect import call_functions
 
 NOTICES = [
     ShapeNotice("polyline", "1.jpg", '=shape 3 of task 1, frame 0 (1.jpg), label "shore": polyline'),
@@ -84,11 +85,27 @@ def test_reading_labels_records_counts_and_writes_details(ledger):
 
 
 def test_every_reading_of_all_labels_counts(ledger, monkeypatch):
-    monkeypatch.setattr(labels, "read_labels_page", labels.read_labels_page.fn)
-    monkeypatch.setattr(labels, "record_left_out", labels.record_left_out.fn)
-    monkeypatch.setattr(labels, "keep_deleted_images", labels.keep_deleted_images.fn)
+    call_functions(monkeypatch)
     assert labels.read_all_labels("river") == 2
     assert ledger.left_out.find("river").to_dict() == COUNTS
+
+
+def test_all_pages_that_the_platform_tells_are_read_and_those_that_come_meanwhile(ledger, monkeypatch):
+    asked = []
+
+    def read_labels(self, campaign, cursor=None):
+        asked.append(cursor)
+        number = int(cursor or 1)
+        following = tuple(map(str, range(number + 1, 7))) if number < 6 else ("7",) if number == 6 else ()
+        image = LabeledImage(f"{number}.jpg", Size(9, 9))
+        return LabelsPage((image,), following[0] if following else None, following=following)
+
+    monkeypatch.setattr(Shelf, "read_labels", read_labels)
+    call_functions(monkeypatch)
+    assert labels.read_all_labels("river") == 7
+    assert asked == [None, "2", "3", "4", "5", "6", "7"]
+    spool = labels.spool_of(CampaignContext("river"))
+    assert [image.name for image in spool.images()] == [f"{number}.jpg" for number in range(1, 8)]
 
 
 def test_status_tells_the_counts_to_people_and_to_scripts(ledger, capsys):
@@ -131,15 +148,17 @@ def test_a_sweep_tells_the_counts_beside_the_states(ledger, capsys):
 def test_the_overview_in_prefect_has_a_column(ledger, monkeypatch):
     read()
     tables = []
-    monkeypatch.setattr(sweeping, "publish_table", lambda title, name, rows, description: tables.append(rows))
+    monkeypatch.setattr(sweeping, "update_table", lambda title, name, rows, description: tables.append(rows))
     ledger.image_states.record("river", {"skipped": [("3.jpg", "skipped by ann")]}, only=["skipped"])
-    sweeping.publish_overview.fn({})
+    sweeping.publish_overview({})
     assert tables[0][0]["left out"] == "3 shapes"
     assert tables[0][0]["images not labeled"] == "1 skipped"
 
 
 def test_a_dataset_is_shown_with_what_its_receipt_counts(capsys):
-    dataset = dict.fromkeys(("name", "version", "location", "campaign", "content_hash", "newest_version"), "x")
+    dataset = dict.fromkeys(
+        ("name", "version", "location", "campaign", "content_hash", "newest_version", "store", "host"), "x"
+    )
     excluded = {"count": 3, "by_state": {"gone from the platform": 1, "skipped": 2}, "images": []}
     receipt = {"left_out": {"shapes": {"polyline": 2}, "changed": {}}, "excluded": excluded}
     printing_datasets.show_receipt(dataset | {"newest": True}, receipt, as_json=False)

@@ -210,7 +210,7 @@ def launched(tmp_path: Path, count: int = 7, **more: Any) -> CampaignSpec:
 
 def sweep() -> str:
     """What a sweep does with this campaign."""
-    return refresh_batch.fn(["river"]).states["river"]
+    return refresh_batch(["river"]).states["river"]
 
 
 def delete_task(cvat: FakeCvat, number: int) -> None:

@@ -6,7 +6,7 @@ import contextvars
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import pytest
@@ -38,11 +38,11 @@ class Future:
 class PooledTask:
     """A task that a pool runs in a copy of the context, as Prefect's task runner does, without a server."""
 
-    def __init__(self, function: Callable[[list[str]], Any], pool: ThreadPoolExecutor) -> None:
+    def __init__(self, function: Callable[..., Any], pool: ThreadPoolExecutor) -> None:
         self.function, self.pool = function, pool
 
-    def submit(self, titles: list[str]) -> Future:
-        return Future(self.pool.submit(contextvars.copy_context().run, self.function, titles))
+    def submit(self, *arguments: Any) -> Future:
+        return Future(self.pool.submit(contextvars.copy_context().run, self.function, *arguments))
 
 
 @pytest.fixture
@@ -51,10 +51,10 @@ def pool(monkeypatch) -> Iterator[ThreadPoolExecutor]:
     pool = ThreadPoolExecutor(8)
 
     def as_completed(futures: list[Future]) -> Iterator[Future]:
-        wait([future.inner for future in futures], return_when=FIRST_COMPLETED)
-        yield from (future for future in futures if future.inner.done())
+        wait([future.inner for future in futures])
+        yield from futures
 
-    monkeypatch.setattr(refresh, "refresh_batch", PooledTask(refresh.refresh_batch.fn, pool))
+    monkeypatch.setattr(refresh, "refresh_connection", PooledTask(refresh.refresh_connection.fn, pool))
     monkeypatch.setattr(refresh, "as_completed", as_completed)
     yield pool
     pool.shutdown(cancel_futures=True)

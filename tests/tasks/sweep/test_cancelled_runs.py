@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from uuid import uuid4
+from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.client.orchestration import get_client
-from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.objects import FlowRun, State
+from prefect.client.schemas.sorting import FlowRunSort
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Completed, Crashed, Failed, Running
 
 from labelwright.ledger import Ledger
 from labelwright.settings import forget_settings
@@ -38,11 +40,32 @@ def test_newest_cancelled_run_of_each_campaign_counts() -> None:
         cancelled("new", 1, campaign={"title": "river"}),
         cancelled("older", 9, title="river"),
         cancelled("lake", 3, title="lake"),
-        cancelled("of no campaign", 1),
+        cancelled("of no campaign", 1, folder="/x"),
     ]
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):  # it is asked nothing
         newest = _newest_by_title(get_client(sync_client=True), runs)
     assert {title: run.name for title, run in newest.items()} == {"river": "new", "lake": "lake"}
+
+
+class Client:
+    """Has the runs within other runs, the newest first."""
+
+    def __init__(self, within: dict[UUID, list[FlowRun]]) -> None:
+        self.within = within
+
+    def read_flow_runs(self, *, flow_run_filter: Any, sort: FlowRunSort, limit: int) -> list[FlowRun]:
+        assert sort is FlowRunSort.START_TIME_DESC
+        (parent,) = flow_run_filter.parent_flow_run_id.any_
+        return self.within[parent][:limit]
+
+
+@pytest.mark.parametrize(("last", "paused"), [(Running, True), (Crashed, True), (Completed, False), (Failed, False)])
+def test_cancelled_run_of_many_concerns_the_campaign_at_work(last: Callable[[], State], paused: bool) -> None:
+    run = cancelled("finish waiting campaigns", 1)
+    river, lake = (FlowRun(flow_id=uuid4(), parameters={"title": title}) for title in ("river", "lake"))
+    river.state, lake.state = last(), Completed()
+    newest = _newest_by_title(Client({run.id: [river, lake]}), [run])  # type: ignore[arg-type]
+    assert {title: run.name for title, run in newest.items()} == ({"river": run.name} if paused else {})
 
 
 def test_cancelled_launch_from_a_file_is_not_started_again(ledger: Ledger) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 from sqlalchemy.exc import OperationalError
 
 from labelwright.campaigns.spec import validate_spec
+from labelwright.cli.output.sweeps import Report, rows_of, show_rows
 from labelwright.domain import Image, ImageState, Size, State
 from labelwright.ledger import Ledger, ManifestEntry, UnknownCampaign
 from labelwright.platforms import AccessDenied, PlatformUnavailable
 from labelwright.platforms.protocol import CampaignOrder, PlatformLabels, RemoteState
 from labelwright.platforms.registry import PLATFORMS
 from labelwright.settings import forget_settings
+from labelwright.tasks import leases
 from labelwright.tasks.attention import ask_for_attention
 from labelwright.tasks.campaign import progress
 from labelwright.tasks.context import the_ledger
 from labelwright.tasks.leases import campaign_lock
-from labelwright.tasks.sweep import refresh
+from labelwright.tasks.sweep import overview, refresh
 from labelwright.tasks.sweep.refresh import refresh_batch
 from labelwright.tasks.sweep.restarts import due_work
 from tests.platforms.shelf import ENTRY, STORES, Kept, Shelf, Store
@@ -76,7 +79,7 @@ def test_an_unexpected_error_does_not_stop_other_campaigns(ledger, monkeypatch):
         return real(self, campaign)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
-    result = refresh_batch.fn(TITLES)
+    result = refresh_batch(TITLES)
     assert result.states == {"first": "active", "third": "active"}
     assert result.failures == {"second": "the check ended with KeyError: see the log of the sweep"}
 
@@ -91,7 +94,7 @@ def test_403_skips_one_campaign_401_the_whole_connection(ledger, monkeypatch, st
         return real(self, campaign)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
-    result = refresh_batch.fn(TITLES)
+    result = refresh_batch(TITLES)
     assert result.states == states
     assert result.access_denied, "either way a person has to know"
     assert result.locked_out == (status != 403)
@@ -105,7 +108,7 @@ def test_no_campaign_is_checked_before_a_retry_after(ledger, monkeypatch):
         raise PlatformUnavailable("shelf", "read the campaign", status=429, retry_after=3600)
 
     monkeypatch.setattr(Shelf, "read_campaign", read)
-    result = refresh_batch.fn(TITLES)
+    result = refresh_batch(TITLES)
     assert requested == ["c0"], "the others of this connection wait too"
     assert "The server asks to wait 3600 seconds" in result.failures["first"]
     assert result.states == {}
@@ -117,7 +120,8 @@ def test_no_campaign_is_checked_before_a_retry_after(ledger, monkeypatch):
     ledger.waits.forget("connection shelf")
 
 
-def test_a_campaign_is_not_restarted_before_its_retry_after(ledger):
+def test_a_campaign_is_not_restarted_before_its_retry_after(ledger, monkeypatch):
+    monkeypatch.setattr(leases, "send_events", lambda: 0)
     for title in TITLES:
         ledger.campaigns.move(title, State.COMPLETED)
     refused = PlatformUnavailable("Azure ML", "register", status=429, retry_after=3600)
@@ -140,7 +144,7 @@ def test_a_campaign_deleted_during_a_refresh_does_not_stop_others(ledger, monkey
         return real(self, title, *progress)
 
     monkeypatch.setattr(type(ledger.campaigns), "record_look", record)
-    assert refresh_batch.fn(TITLES).states == {"second": "active", "third": "active"}
+    assert refresh_batch(TITLES).states == {"second": "active", "third": "active"}
 
 
 def test_a_ledger_that_cannot_be_written_ends_the_batch(ledger, monkeypatch):
@@ -149,17 +153,17 @@ def test_a_ledger_that_cannot_be_written_ends_the_batch(ledger, monkeypatch):
 
     monkeypatch.setattr(type(ledger.campaigns), "record_look", full)
     with pytest.raises(OperationalError, match="full"):
-        refresh_batch.fn(TITLES)
+        refresh_batch(TITLES)
 
 
 def test_unchanged_progress_per_labeler_is_not_written(ledger, store, monkeypatch):
-    assert refresh_batch.fn(TITLES).unrecorded == []
+    assert refresh_batch(TITLES).unrecorded == []
     writes = []
     monkeypatch.setattr(type(ledger.campaigns), "record_look", lambda *progress: writes.append(progress[1]))
-    assert refresh_batch.fn(TITLES).unrecorded == TITLES
+    assert refresh_batch(TITLES).unrecorded == TITLES
     assert writes == []
     store.campaigns["c0"].labels["1"] = ()
-    refresh_batch.fn(TITLES)
+    refresh_batch(TITLES)
     assert writes == ["first"]
 
 
@@ -172,7 +176,7 @@ def test_progress_of_one_labeler_counts_as_a_change(ledger):
 
 
 @pytest.mark.parametrize(("campaigns", "tasks"), [(100, 100), (101, 26), (1000, 32)])
-def test_large_sweeps_share_task_runs(campaigns, tasks):
+def test_large_sweeps_share_batches(campaigns, tasks):
     titles = [str(number) for number in range(campaigns)]
     shares = refresh.batches_of(titles, campaigns)
     assert len(shares) == tasks
@@ -206,7 +210,7 @@ def states(ledger: Ledger) -> dict[str, int]:
 
 def test_a_deleted_image_completes_its_campaign_and_is_listed(ledger, store):
     kept = complete(ledger, store, images=3)  # the third one was deleted
-    result = refresh_batch.fn(["first"])
+    result = refresh_batch(["first"])
     assert result.states == {"first": "completed"}
     record = ledger.campaigns.get("first")
     assert (record.done, record.total, record.images) == (3, 3, 3)
@@ -217,7 +221,7 @@ def test_a_deleted_image_completes_its_campaign_and_is_listed(ledger, store):
 def test_a_count_that_is_briefly_too_low_completes_nothing(ledger, store, monkeypatch):
     complete(ledger, store, images=2)
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), done=1, total=1))
-    assert refresh_batch.fn(["first"]).states == {"first": "active"}
+    assert refresh_batch(["first"]).states == {"first": "active"}
     assert states(ledger) == {}
 
 
@@ -232,14 +236,14 @@ def test_failed_images_are_recorded_until_they_no_longer_fail(ledger, store, mon
     listing = Shelf.list_failed_images
     monkeypatch.setattr(Shelf, "list_failed_images", lambda self, id: lists.append(id) or listing(self, id))
     for _ in range(3):
-        assert refresh_batch.fn(["first"]).states == {"first": "active"}
+        assert refresh_batch(["first"]).states == {"first": "active"}
     assert lists == ["c0"], "they are listed when their number changes"
     assert states(ledger) == {"failed on the platform": 1}
     assert ledger.image_states.images("first") == {
         "failed on the platform": [("2.jpg", "403 from store.example/2.jpg")]
     }
     kept.failed = {}
-    refresh_batch.fn(["first"])
+    refresh_batch(["first"])
     assert states(ledger) == {}
 
 
@@ -247,7 +251,7 @@ def test_failed_images_that_block_completion_need_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels = {"1": ()}
     kept.failed = {"2": "403"}
-    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch(["first"]).states == {"first": "needs attention"}
     reason = ledger.campaigns.get("first").reason
     assert "1 failed on the platform" in reason
     for option in ("--resend", "--leave-out"):
@@ -258,7 +262,7 @@ def test_a_campaign_without_images_to_deliver_needs_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels = {}
     kept.excluded = {"1": (ImageState.SKIPPED, ""), "2": (ImageState.GONE, "")}
-    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch(["first"]).states == {"first": "needs attention"}
     reason = ledger.campaigns.get("first").reason
     assert "nothing is left to deliver: of its 2 images 1 gone from the platform, 1 skipped" in reason
     assert states(ledger) == {"gone from the platform": 1, "skipped": 1}
@@ -270,16 +274,16 @@ def test_an_exported_campaign_that_lost_an_image_is_exported_again(ledger, store
     for state in (State.COMPLETED, State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
     ledger.image_states.record("first", {"skipped": [("1.jpg", "")]}, only=["skipped", "gone from the platform"])
-    assert refresh_batch.fn(["first"]).states == {"first": "exported"}
+    assert refresh_batch(["first"]).states == {"first": "exported"}
     del kept.images["2"], kept.labels["2"]
-    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
+    assert refresh_batch(["first"]).states == {"first": "completed"}
     assert [move.became for move in ledger.campaigns.moves("first")[-2:]] == [State.REOPENED, State.COMPLETED]
     assert ledger.campaigns.moves("first")[-1].why == "since its export: 1 gone from the platform"
     for state in (State.FINISHED, State.EXPORTED):
         ledger.campaigns.move("first", state)
     # As the new export does, when it has read the labels.
     ledger.image_states.record("first", {GONE: [("2.jpg", "deleted")]}, only=[GONE])
-    assert refresh_batch.fn(["first"]).states == {"first": "exported"}
+    assert refresh_batch(["first"]).states == {"first": "exported"}
 
 
 def test_an_interrupted_refresh_does_not_hide_a_deleted_image(ledger, store, monkeypatch):
@@ -296,15 +300,15 @@ def test_an_interrupted_refresh_does_not_hide_a_deleted_image(ledger, store, mon
         return move(self, *to)
 
     monkeypatch.setattr(type(ledger.campaigns), "move", killed_once)
-    assert refresh_batch.fn(["first"]).states == {}
-    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
+    assert refresh_batch(["first"]).states == {}
+    assert refresh_batch(["first"]).states == {"first": "completed"}
 
 
 def test_a_label_deleted_on_the_platform_needs_attention(ledger, store, monkeypatch):
     complete(ledger, store)
     gone = PlatformLabels(("b",))
     monkeypatch.setattr(Shelf, "read_campaign", lambda self, id: replace(real(self, id), labels=gone))
-    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch(["first"]).states == {"first": "needs attention"}
     assert "label 'a'" in ledger.campaigns.get("first").reason
 
 
@@ -314,7 +318,7 @@ def test_a_label_deleted_on_the_platform_needs_attention(ledger, store, monkeypa
 def test_a_campaign_completed_by_hand_with_images_missing_needs_attention(ledger, store):
     kept = complete(ledger, store)
     kept.labels, kept.state = {"1": ()}, RemoteState.COMPLETED
-    assert refresh_batch.fn(["first"]).states == {"first": "needs attention"}
+    assert refresh_batch(["first"]).states == {"first": "needs attention"}
     reason = ledger.campaigns.get("first").reason
     assert "completed on the platform, not by Labelwright, with 1 of 2 images done" in reason
     assert "labelwright reopen 'first'" in reason
@@ -324,13 +328,13 @@ def test_a_campaign_completed_by_hand_with_images_missing_needs_attention(ledger
 def test_a_campaign_finished_by_hand_is_completed_and_says_by_whom(ledger, store):
     kept = complete(ledger, store)
     kept.state = RemoteState.FINISHED
-    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
+    assert refresh_batch(["first"]).states == {"first": "completed"}
     assert ledger.campaigns.moves("first")[-1].why == "finished on the platform, not by Labelwright"
 
 
 def test_a_campaign_completed_by_its_labelers_names_nobody_else(ledger, store):
     complete(ledger, store)
-    assert refresh_batch.fn(["first"]).states == {"first": "completed"}
+    assert refresh_batch(["first"]).states == {"first": "completed"}
     assert ledger.campaigns.moves("first")[-1].why is None
 
 
@@ -344,7 +348,7 @@ def test_a_campaign_reopened_by_hand_is_followed(ledger, store, state, remote):
             break
     ledger.effects.once("first", "finish", lambda: "finished", look=lambda: None)
     kept.labels, kept.state = {"1": ()}, remote
-    assert refresh_batch.fn(["first"]).states == {"first": "reopened"}
+    assert refresh_batch(["first"]).states == {"first": "reopened"}
     why = "reopened on the platform, not by Labelwright: 1 of 2 images are done"
     assert ledger.campaigns.moves("first")[-1].why == why
     assert ledger.effects.find("first", "finish") is None
@@ -353,9 +357,50 @@ def test_a_campaign_reopened_by_hand_is_followed(ledger, store, state, remote):
 
 def test_a_campaign_deleted_on_the_platform_needs_attention(ledger, store):
     del store.campaigns["c1"]
-    result = refresh_batch.fn(TITLES)
+    result = refresh_batch(TITLES)
     assert (result.states, list(result.failures)) == ({"first": "active", "third": "active"}, ["second"])
     record = ledger.campaigns.get("second")
     assert record.state is State.NEEDS_ATTENTION
     assert "deleted on the platform, not by Labelwright" in (record.reason or "")
     assert "labelwright cancel 'second'" in (record.reason or "")
+
+
+def test_new_notes_of_labelers_are_recorded_with_the_progress(ledger, monkeypatch):
+    real, counts, requested = Shelf.read_campaign, {"c0": 0, "c1": 2}, []
+
+    def read(self, campaign):
+        requested.append(campaign)
+        return replace(real(self, campaign), unanswered_notes=counts.get(campaign, 0))
+
+    monkeypatch.setattr(Shelf, "read_campaign", read)
+    assert refresh_batch(TITLES).changed
+    assert requested == ["c0", "c1", "c2"], "notes cost no request of their own"
+    assert [ledger.campaigns.get(title).unanswered_notes for title in TITLES] == [0, 2, 0]
+    (row,) = [row for row in rows_of(Report({}, {}, []), ledger) if row.unanswered_notes]
+    assert (row.title, row.unanswered_notes, row.needs_person) == ("second", 2, False)
+
+    quiet = refresh_batch(TITLES)
+    assert (quiet.changed, quiet.unrecorded) == (False, TITLES)
+    counts["c1"] = 0
+    changed = refresh_batch(TITLES)
+    assert (changed.changed, changed.unrecorded) == (True, ["first", "third"])
+    assert ledger.campaigns.get("second").unanswered_notes == 0
+
+
+def test_a_sweep_prints_which_campaigns_have_notes_to_answer(ledger, capsys):
+    ledger.campaigns.record_unanswered_notes("second", 2)
+    rows = rows_of(Report({}, {}, []), ledger)
+    show_rows(rows, as_json=False)
+    assert capsys.readouterr().out.count("notes of labelers have no answer: labelwright notes 'second'") == 1
+    show_rows(rows, as_json=True)
+    shown = json.loads(capsys.readouterr().out)
+    assert {title: row["unanswered_notes"] for title, row in shown.items()} == {"first": 0, "second": 2, "third": 0}
+
+
+def test_the_overview_in_prefect_has_a_column_of_notes_to_answer(ledger, monkeypatch):
+    ledger.campaigns.record_unanswered_notes("second", 2)
+    published: list[list[dict[str, str]]] = []
+    monkeypatch.setattr(overview, "update_table", lambda _title, _name, rows, _description: published.append(rows))
+    overview.publish_overview({})
+    (rows,) = published
+    assert {row["campaign"]: row["unanswered notes"] for row in rows} == {"first": "", "second": "2", "third": ""}

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
-from labelwright.domain import OPEN, LeftOutCounts, State
+from labelwright.domain import OPEN, WORK, LeftOutCounts, State
 
 from .console import err, out, show_json, show_table
 from .images import in_words, show_image_states, states_as_json
+from .labelers import EMBEDDED, where_to_label
 from .plans import show_rejects
 
 if TYPE_CHECKING:
@@ -30,18 +31,21 @@ if TYPE_CHECKING:
 
 def show_campaigns(ledger: Ledger, as_json: bool) -> None:
     from labelwright.campaigns.outlook import outlook_of
+    from labelwright.campaigns.queue import reasons_to_wait
+    from labelwright.settings import settings
 
     records = ledger.campaigns.all()
     titles = [record.title for record in records]
     histories = ledger.campaigns.histories(titles)
     outlooks = {record.title: outlook_of(record, histories.get(record.title, [])) for record in records}
     left_out, image_states = ledger.left_out.of_many(titles), ledger.image_states.counts()
+    waiting = reasons_to_wait(ledger, records, settings().restart_minutes)
     if as_json:
         show_json(
             [
                 _campaign_as_json(record, left_out.get(record.title))
                 | outlooks[record.title].as_facts()
-                | {"image_states": image_states.get(record.title, {})}
+                | {"image_states": image_states.get(record.title, {}), "waiting": waiting.get(record.title)}
                 for record in records
             ]
         )
@@ -53,7 +57,10 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
     table = Table(*columns, box=None, header_style="bold")
     for record in records:
         outlook = outlooks[record.title]
-        notes = (outlook.trouble, in_words(image_states.get(record.title, {})))
+        count = record.unanswered_notes
+        unanswered = f"{count:,} {'note' if count == 1 else 'notes'} without an answer" if count else ""
+        notes = (waiting.get(record.title), outlook.trouble, in_words(image_states.get(record.title, {})))
+        note = record.reason or ", ".join(filter(None, notes))
         table.add_row(
             escape(record.title),
             record.state.value,
@@ -62,7 +69,7 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
             record.spec["platform"],
             escape(record.spec["labeler"]),
             _minute(record.looked_at),
-            escape(record.reason or ", ".join(filter(None, notes))),
+            escape(", ".join(filter(None, (note, unanswered)))),
         )
     show_table(table)
     _show_left_out_counts(left_out, out)
@@ -74,14 +81,17 @@ def show_campaigns(ledger: Ledger, as_json: bool) -> None:
 def show_campaign(ledger: Ledger, title: str, as_json: bool) -> None:
     """Prints state, progress, steps, rejected files, image states and datasets of a campaign."""
     from labelwright.campaigns.outlook import outlook_of
+    from labelwright.campaigns.queue import reasons_to_wait
+    from labelwright.settings import settings
 
     record = ledger.campaigns.get(title)
     outlook = outlook_of(record, ledger.campaigns.progress(title))
     datasets, left_out = ledger.campaigns.datasets(title), ledger.left_out.find(title)
+    waiting = reasons_to_wait(ledger, ledger.campaigns.all(WORK), settings().restart_minutes).get(title)
     if as_json:
-        show_json(_details_as_json(ledger, record, outlook, left_out, datasets))
+        show_json(_details_as_json(ledger, record, outlook, left_out, datasets) | {"waiting": waiting})
         return
-    _show_state(ledger, record, outlook)
+    _show_state(ledger, record, outlook, waiting)
     _show_progress(ledger, record, outlook)
     show_rejects([(reject.name, reject.reason) for reject in ledger.manifests.rejects(title)])
     _show_left_out(title, left_out)
@@ -134,24 +144,31 @@ def _details_as_json(
     }
 
 
-def _show_state(ledger: Ledger, record: CampaignRecord, outlook: Outlook) -> None:
-    """Prints the state, why the campaign is blocked and how to retry it, and who works on it now."""
+def _show_state(ledger: Ledger, record: CampaignRecord, outlook: Outlook, waiting: str | None) -> None:
+    """Prints the state and since when, why the campaign is blocked and how to go on, and who works on it now."""
+    from labelwright.campaigns.next_steps import last_move, unanswered_notes, way_on
     from labelwright.ledger import campaign_lease
 
     title = escape(record.title)
     be = "" if record.state is State.NEEDS_ATTENTION else "is "
     out.print(f"\n[bold]{title}[/bold] {be}{record.state.value}")
+    if since := last_move(ledger.campaigns.moves(record.title), with_cause=not record.reason):
+        out.print(f"  {escape(since)}")
     if record.reason:
         out.print(f"  [bold]why:[/bold] {escape(record.reason)}")
-        action = "Go on with" if record.state is State.PAUSED else "When that is fixed, retry with"
-        out.print(f"  {action}: labelwright resume '{title}'")
-    elif (moves := ledger.campaigns.moves(record.title)) and moves[-1].why:
-        out.print(f"  {escape(moves[-1].why)}")
+    if command := way_on(record.title, record.state, record.reason):
+        out.print(f"  {escape(command)}")
     lease = ledger.leases.find(campaign_lease(record.title))
     if lease is not None and ledger.leases.alive(lease):
         out.print(f"  {escape(lease.holder)} has been working on it since {lease.taken_at:%Y-%m-%d %H:%M:%S} UTC")
+    if waiting:
+        out.print(f"  {escape(waiting)}")
     if outlook.trouble:
         out.print(f"  [bold]{escape(outlook.trouble)}[/bold]")
+    if record.unanswered_notes:
+        out.print(f"  {escape(unanswered_notes(record.title, record.unanswered_notes))}")
+    if record.state in OPEN and record.remote_id and record.spec["platform"] == EMBEDDED:
+        out.print(f"  {where_to_label(record, on_terminal=out.is_terminal)}")
 
 
 def _show_progress(ledger: Ledger, record: CampaignRecord, outlook: Outlook) -> None:
@@ -179,11 +196,14 @@ def _show_progress(ledger: Ledger, record: CampaignRecord, outlook: Outlook) -> 
 
 
 def _show_datasets(datasets: Sequence[Mapping[str, Any]]) -> None:
+    from labelwright.campaigns.dataset_places import place_elsewhere
+    from labelwright.settings import settings
+
     has_older_versions = len({dataset["name"] for dataset in datasets}) < len(datasets)
     for dataset in datasets:
         newest = " (the newest)" if has_older_versions and dataset["newest"] else ""
         out.print(f"  {escape(dataset['name'])}, version {dataset['version']}{newest}:")
-        out.print(f"    {escape(dataset['location'])}")
+        out.print(f"    {escape(place_elsewhere(dataset, settings()) or dataset['location'])}")
 
 
 def _show_label_counts(locations: list[Path]) -> None:
@@ -245,6 +265,7 @@ def _campaign_as_json(record: CampaignRecord, left_out: LeftOutCounts | None) ->
         "remote_id": record.remote_id,
         "created_at": record.created_at.isoformat(),
         "looked_at": record.looked_at.isoformat() if record.looked_at else None,
+        "unanswered_notes": record.unanswered_notes,
         "left_out": (left_out or LeftOutCounts()).to_dict(),
     }
 

@@ -12,8 +12,20 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.markup import escape
 from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
+from rich.text import Text
+
+from labelwright.domain.errors import with_code
 
 if TYPE_CHECKING:
     from labelwright.doctor.findings import Finding
@@ -89,8 +101,22 @@ def _following(watch: Callable[[Bars], None], unwatch: Callable[[Bars], None]) -
             unwatch(follow)
 
 
+class _RateColumn(ProgressColumn):
+    """How many a second; empty until two updates have come."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        return Text("" if not speed else f"{speed:,.0f}/s" if speed >= 10 else f"{speed:,.1f}/s")
+
+
 def _bars() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        _RateColumn(),
+        TimeRemainingColumn(),
+    )
     return Progress(*columns, console=err)
 
 
@@ -206,7 +232,8 @@ def show_demo_end(folder: Path, service: str | None, prefect: str | None, keep: 
 
 def show_finding(finding: Finding) -> None:
     """Prints a finding, with its advice in a line of its own, as soon as it is there."""
-    out.print(f"{finding.level.value:8} {escape(finding.area)}: {escape(finding.message)}")
+    message = with_code(finding.message, finding.error_code)
+    out.print(f"{finding.level.value:8} {escape(finding.area)}: {escape(message)}")
     if finding.advice:
         out.print(f"         -> {escape(finding.advice)}")
     sys.stdout.flush()

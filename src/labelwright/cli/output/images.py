@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from rich.markup import escape
 from rich.table import Table
 
+from labelwright.domain.commands import quoted
+
 from .console import out, show_json, show_table
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ def command_for(title: str, counts: Mapping[str, int]) -> str:
     """Returns the command to run when images failed or were cancelled; empty when none did."""
     from labelwright.ledger.image_states import CANCELLED, FAILED
 
-    return f"labelwright failed '{title}'" if counts.get(FAILED) or counts.get(CANCELLED) else ""
+    return f"labelwright failed {quoted(title)}" if counts.get(FAILED) or counts.get(CANCELLED) else ""
 
 
 def states_as_json(ledger: Ledger, title: str) -> dict[str, Any]:
@@ -74,5 +76,5 @@ def show_failed(title: str, rows: Sequence[Mapping[str, str]], done: str, as_jso
     if done:
         out.print(f"{len(rows):,} images were {done}.")
     else:
-        command = f"labelwright failed '{title}'"
+        command = f"labelwright failed {quoted(title)}"
         out.print(f"Send them again: {escape(command)} --resend. Continue without them: {escape(command)} --leave-out")

@@ -43,11 +43,16 @@ class Row:
     failure: str | None
     """Why it could not be checked, or could not go on."""
     needs_person: bool
+    way_on: str = ""
+    """The command that leads on, unless the reason names one."""
+    unanswered_notes: int = 0
+    """Notes of labelers without an answer."""
 
 
 def rows_of(report: Report, ledger: Ledger) -> list[Row]:
     """Every campaign that is not at its end, and those that this sweep exported."""
-    from labelwright.tasks.leases import campaign_wait
+    from labelwright.campaigns.next_steps import way_on
+    from labelwright.campaigns.queue import campaign_wait
 
     unfinished = [record.title for record in ledger.campaigns.all(OPEN | BLOCKED | frozenset(WORK))]
     titles = list(dict.fromkeys([*report.states, *report.failures, *unfinished]))
@@ -72,12 +77,16 @@ def rows_of(report: Report, ledger: Ledger) -> list[Row]:
                 record.reason if record else None,
                 failure,
                 needs_attention or title in report.refused,
+                way_on(title, record.state, record.reason) if record else "",
+                record.unanswered_notes if record else 0,
             )
         )
     return rows
 
 
 def show_rows(rows: Sequence[Row], as_json: bool) -> None:
+    from labelwright.campaigns.next_steps import unanswered_notes
+
     if as_json:
         show_json(
             {
@@ -87,6 +96,7 @@ def show_rows(rows: Sequence[Row], as_json: bool) -> None:
                     "reason": row.reason,
                     "failure": row.failure,
                     "needs_person": row.needs_person,
+                    "unanswered_notes": row.unanswered_notes,
                 }
                 for row in rows
             }
@@ -100,9 +110,12 @@ def show_rows(rows: Sequence[Row], as_json: bool) -> None:
         out.print(f"{escape(row.title)}: {escape((row.state or 'not launched') + more)}")
         if row.reason:
             out.print(f"  why: {escape(row.reason)}")
-            out.print(f"  go on with: labelwright resume '{escape(row.title)}'")
+        if row.way_on:
+            out.print(f"  {escape(row.way_on)}")
         if row.failure:
             out.print(f"  {escape(row.failure)}")
+        if row.unanswered_notes:
+            out.print(f"  {escape(unanswered_notes(row.title, row.unanswered_notes))}")
 
 
 def exit_code_of(rows: Sequence[Row]) -> int:

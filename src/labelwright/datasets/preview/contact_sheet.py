@@ -6,15 +6,20 @@ import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
+from io import BytesIO
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image, ImageColor, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageColor, ImageDraw, ImageFont
 
 from labelwright.datasets.files import whole_file
 from labelwright.datasets.masks import mask_polygons
 from labelwright.domain import Annotation, Box, LabelSchema, Mask, MultiPolygon, Polygon, WholeImage
+from labelwright.imaging.inspection import open_image
+from labelwright.imaging.kinds import FORMATS
+from labelwright.imaging.orientation import SIDEWAYS, shown_orientation
+from labelwright.imaging.rendition import upright_rendition
 
 Entry = tuple[str, Callable[[], BinaryIO], Sequence[Annotation]]
 """File name, a function that opens its bytes, and its annotations (empty: labeled, without any object)."""
@@ -41,6 +46,8 @@ _MAT: RGB = (238, 240, 242)
 INK: RGB = (28, 32, 36)
 FAINT: RGB = (96, 103, 110)
 _ELLIPSIS = "..."
+_FORMATS = (*FORMATS, "PPM")
+"""That platforms take, the embedded service among them."""
 _MORE_LETTERS = ("DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial Unicode.ttf", "arial.ttf")
 
 
@@ -160,23 +167,23 @@ def _draw_tile(
 
 def _thumbnail(opened: Callable[[], BinaryIO], tile: int) -> tuple[Image.Image, float]:
     """The image as displayed, fitted into a tile, and how many of its pixels one pixel of the original makes."""
-    with opened() as file, Image.open(file) as source:
-        width, height = source.size
-        scale = tile / max(width, height)
+    with opened() as file, open_image(BytesIO(file.read()), _FORMATS, taken=True) as source:
+        stored_width, stored_height = source.image.size
+        scale = tile / max(stored_width, stored_height)
         # A JPEG is decoded at an eighth, a quarter or half of its size when that is enough: no full image in memory.
-        source.draft("RGB", (2 * tile, 2 * tile))
-        picture = ImageOps.exif_transpose(source)
-        if (picture.width > picture.height) != (width > height):  # of a TIFF Pillow gives the displayed size at once
-            width, height = height, width
+        source.image.draft("RGB", (2 * tile, 2 * tile))
+        sideways = shown_orientation(source.image, source.file) in SIDEWAYS
+        # Of a TIFF Pillow gives the displayed size at once.
+        turned = sideways and source.image.format != "TIFF"
+        width, height = (stored_height, stored_width) if turned else (stored_width, stored_height)
+        picture = upright_rendition(source)
         fitted = (max(1, round(width * scale)), max(1, round(height * scale)))
         picture = _opaque(picture).resize(fitted, Image.Resampling.LANCZOS, reducing_gap=3.0)
     return picture, scale
 
 
 def _opaque(picture: Image.Image) -> Image.Image:
-    """RGB, with white where the image is transparent and 16-bit grey brought to 8."""
-    if picture.mode.startswith("I;16"):
-        picture = picture.point(lambda value: value / 256).convert("L")
+    """RGB, with white where the image is transparent."""
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")
         ground = Image.new("RGBA", picture.size, (*PAPER, 255))

@@ -1,8 +1,9 @@
 """Reads COCO files: each annotation becomes one shape.
 
-One ring becomes a polygon. Several rings, run lengths (compressed or not, a crowd or not) and a ring that crosses
-itself become a mask, with exactly the pixels that pycocotools gives them. An annotation without a segmentation becomes
-a box. An annotation that is no shape within its image raises InvalidShape with the reason.
+One ring becomes a polygon, or a box when it is the four corners of its `bbox`: Labelwright, pycocotools and others
+write boxes so, for readers that expect a segmentation. Several rings, run lengths (compressed or not, a crowd or not)
+and a ring that crosses itself become a mask, with exactly the pixels that pycocotools gives them. An annotation without
+a segmentation becomes a box. An annotation that is no shape within its image raises InvalidShape with the reason.
 """
 
 from __future__ import annotations
@@ -27,6 +28,9 @@ ROUNDING = 1.0
 FARTHEST = 1e15
 """Pixels from the image. Beyond, doubles cannot tell neighbouring pixels apart."""
 
+_SAME = 1e-6
+"""Pixels by which the corner of a ring may differ from that of its bbox: sums of doubles are rounded."""
+
 _MAX_OUTLINE = 1e7
 """Pixels. pycocotools takes 80 bytes for each pixel of an outline, and crashes the process beyond some 100 million."""
 
@@ -44,6 +48,8 @@ class CocoShape:
     """The file's own box where it has one, else the one around the shape."""
     cut: bool = False
     """Whether it reached beyond the image by more than ROUNDING, and was cut to it."""
+    outline: Polygon | None = None
+    """The ring of a box that is in the file as its four corners: for labels that are drawn as polygons."""
 
 
 class CocoFile:
@@ -84,7 +90,20 @@ class CocoFile:
         else:
             return None
         bounding_box = box_of(box).clamp(size) if box and segmentation else shape.box
+        if box and isinstance(shape, Polygon) and _is_its_box(segmentation, box_of(box)):
+            return CocoShape(bounding_box, bounding_box, cut, outline=shape)
         return CocoShape(shape, bounding_box, cut)
+
+
+def _is_its_box(segmentation: Any, box: Box) -> bool:
+    """Whether the segmentation is one ring of the box's four corners, in any order around it."""
+    if not isinstance(segmentation, list) or len(segmentation) != 1:
+        return False
+    ring = _corners(ring_of(segmentation[0]))
+    ring = ring[:-1] if len(ring) == 5 and ring[0] == ring[-1] else ring
+    corners = {(x, y) for x in (box.xmin, box.xmax) for y in (box.ymin, box.ymax)}
+    matched = [(a, b) for x, y in ring for a, b in corners if abs(x - a) + abs(y - b) < _SAME]
+    return len(ring) == 4 and len(matched) == 4 and set(matched) == corners
 
 
 def segmented(segmentation: Any, size: Size) -> tuple[Polygon | Mask, bool]:

@@ -11,6 +11,7 @@ from typing import Any
 from labelwright.datasets.masks import Loop, outlines
 from labelwright.domain import Box, InvalidShape, Size
 from labelwright.domain.geometry import bounds
+from labelwright.domain.paths import is_file
 from labelwright.domain.planar import clip_ring, distinct
 
 from .coco import FARTHEST, CocoFile, CocoRefused, box_of, nearly_inside, run_lengths
@@ -133,7 +134,7 @@ def _inside(flat: Sequence[float], size: Size) -> tuple[list[Loop], bool]:
 def image_files(images: Sequence[CocoImage], folder: Path) -> dict[int, Path]:
     """The path of each image, by its id. Raises CocoRefused with the names of missing files."""
     paths = {image.id: folder / image.file for image in images}
-    missing = [str(path) for path in paths.values() if not path.is_file()]
+    missing = [str(path) for path in paths.values() if not is_file(path)]
     if missing:
         shown = ", ".join(missing[:5]) + (", ..." if len(missing) > 5 else "")
         raise CocoRefused(f"{len(missing)} of {len(images)} images are not in {folder}: {shown}")

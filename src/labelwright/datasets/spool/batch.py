@@ -6,26 +6,32 @@ A `Batch` holds the objects of some hundred images in numpy columns, which are f
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
-from labelwright.domain import UNKNOWN, ExcludedImage, Provenance, Size
+import numpy as np
 
-from .columns import numbers
+from labelwright.domain import UNKNOWN, ExcludedImage, Provenance, Size, VideoFrame
+
+from .columns import numbers, rows
 from .provenance import ProvenanceColumns
 
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
 
     Floats: TypeAlias = NDArray[np.float64]
     Codes: TypeAlias = NDArray[np.intp]
 
 
-@dataclass(frozen=True, slots=True)
-class StockedImage:
+_T = TypeVar("_T")
+
+UNKNOWN_SIZE = (0, 0)
+"""Width and height of an image of which the platform does not know them."""
+
+
+class StockedImage(NamedTuple):
     """An image of the campaign's manifest, with the URL that datasets have for it.
 
     `position` counts from 1 and is the image's id in every file. In `url`, names with `#`,
@@ -38,6 +44,23 @@ class StockedImage:
     sha256: str
     url: str = ""
     remote_id: str = ""
+    source_name: str | None = None
+    """The name as the source has it, where it differs."""
+    format: str = ""
+    """Of the content, by Pillow's name; empty when unknown."""
+    store_path: str = ""
+    """The path by which the store lists the image in the dataset of images; empty when it keeps no images."""
+    group: str | None = None
+    """Images of one group are in one part of a split that goes by groups."""
+    location: str = ""
+    """Where the image's source opens it."""
+    frame: VideoFrame | None = None
+    """Of an image that is a frame of a video."""
+
+    @property
+    def file_name(self) -> str:
+        """The name for files of a dataset: it opens in the folder, list or container that the images came from."""
+        return self.source_name or self.name
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,17 +114,40 @@ class Batch:
     """Images of the manifest between these that were not delivered, without a reason."""
     excluded: list[StockedImage] = field(default_factory=list)
     """Images of the manifest between these that are excluded: skipped, rejected, deleted, or left out of a delivery."""
+    rejected: list[StockedImage] = field(default_factory=list)
+    """Those of the images whose labels a review rejected."""
     provenance: ProvenanceColumns | None = None
     """Who labeled the objects and when; None where nothing is known of any of them."""
+
+    _shared: dict[Callable[[Batch], Any], Any] = field(init=False, repr=False, compare=False, default_factory=dict)
 
     @property
     def objects(self) -> int:
         return len(self.codes)
 
+    def shared(self, make: Callable[[Batch], _T]) -> _T:
+        """What the function makes of this batch. It is called once, for all formats that write the same."""
+        if make not in self._shared:
+            self._shared[make] = make(self)
+        made: _T = self._shared[make]
+        return made
+
     @cached_property
     def confidence_texts(self) -> list[bytes]:
-        """Confidences as JSON numbers; cached, since several formats write them."""
+        """Confidences as JSON numbers."""
         return numbers(self.confidences)
+
+    @cached_property
+    def corner_texts(self) -> tuple[list[bytes], list[bytes]]:
+        """``xmin,ymin`` and ``xmax,ymax`` as JSON numbers: formatting a number costs most of writing it."""
+        texts = rows(self.corners.reshape(-1, 2))
+        return texts[::2], texts[1::2]
+
+    def sizes_of_objects(self) -> Floats:
+        """Width and height of the image of every object, as the manifest has them: objects x 2."""
+        sizes = np.array([(image.size.width, image.size.height) for image in self.images], dtype=np.float64)
+        repeated: Floats = np.repeat(sizes.reshape(-1, 2), self.counts, axis=0)
+        return repeated
 
     def label(self, index: int) -> str:
         """The label of an object."""
@@ -118,6 +164,10 @@ class Batch:
 
 class Delivered(Protocol):
     """Labels joined with the manifest. Can be read any number of times, and holds little in memory."""
+
+    @property
+    def names_models(self) -> bool:
+        """Whether it is known of an object which model predicted it."""
 
     def batches(self) -> Iterator[Batch]: ...
 

@@ -42,12 +42,32 @@ def repeat_by_count(pieces: Iterable[bytes], counts: Iterable[int]) -> Iterator[
 
 def interleave(count: int, *columns: bytes | Iterable[bytes]) -> bytes:
     """Joins columns row by row. A column has a piece for each row, or is one constant for all of them."""
-    width = len(columns)
-    pieces = [column if isinstance(column, bytes) else b"" for column in columns] * count
-    for offset, column in enumerate(columns):
+    merged: list[bytes | Iterable[bytes]] = []  # neighbouring constants are one piece
+    for column in columns:
+        before = merged[-1] if merged else None
+        if isinstance(column, bytes) and isinstance(before, bytes):
+            merged[-1] = before + column
+        else:
+            merged.append(column)
+    width = len(merged)
+    pieces = [column if isinstance(column, bytes) else b"" for column in merged] * count
+    for offset, column in enumerate(merged):
         if not isinstance(column, bytes):
             pieces[offset::width] = column if isinstance(column, list) else list(column)
     return b"".join(pieces)
+
+
+def join_rows(count: int, *columns: bytes | Iterable[bytes]) -> list[bytes]:
+    """As `interleave`, each row by itself. No piece holds a line feed."""
+    return interleave(count, *columns, b"\n").split(b"\n")[:-1]
+
+
+def joined_by_image(pieces: Sequence[bytes], counts: Iterable[int]) -> Iterator[bytes]:
+    """The pieces of all objects of each image as one."""
+    first = 0
+    for count in counts:
+        yield b"".join(pieces[first : first + count])
+        first += count
 
 
 def lists(heads: Iterable[bytes], counts: Iterable[int], total: int, closing: bytes) -> tuple[list[bytes], bytes]:

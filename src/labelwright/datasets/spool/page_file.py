@@ -12,11 +12,13 @@ A page is one file, ``page-000001.labels``:
     opinions   where there are any: objects, extras and provenance once more, of what each labeler of an image says
     index      JSON: names, sizes, remote ids, counts and lengths of the extras, a column each; the table of labels; and
                where there are any, shapes that are left out, images that are excluded, the table of labelers, the
-               numbers of images that were reviewed, by their state, and the columns of the opinions
+               table of origins with versions of models, the numbers of images that were reviewed, by their state, and
+               the columns of the opinions
     footer     20 digits: where the index begins
 
 So the boxes of neighbouring images are one read without parsing, and floats are read exactly as they were written.
-Pages of earlier versions lack provenance, opinions and reviews. A page without them is the same bytes in every version.
+Pages of earlier versions lack provenance, opinions, reviews and models. A page without them is the same bytes in every
+version.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ from labelwright.domain import (
     UNKNOWN,
     Annotation,
     Box,
+    Boxes,
     ExcludedImage,
     ImageState,
     LabeledImage,
@@ -43,14 +46,25 @@ from labelwright.domain import (
     Opinion,
     Polygon,
     Provenance,
+    Shape,
     ShapeNotice,
     Size,
     WholeImage,
 )
 from labelwright.domain.labels import REVIEWED
 
-from .batch import Drawing
-from .provenance import ROW, ProvenanceReader, ProvenanceRows, labelers_of, microseconds, moment_of, to_row
+from .batch import UNKNOWN_SIZE, Drawing
+from .provenance import (
+    ROW,
+    NameTables,
+    ProvenanceReader,
+    ProvenanceRows,
+    labelers_of,
+    microseconds,
+    moment_of,
+    sources_of,
+    to_row,
+)
 
 _FOOTER = 21  # 20 digits and a line feed
 COLUMNS = 6
@@ -61,57 +75,84 @@ OBJECT = COLUMNS * 8
 class SpoolDamaged(ValueError):
     """A page that cannot be read: the message says which; remove it and read that page from the platform again."""
 
+    error_code = "LW5011"
+
 
 class _Sections:
     """The objects, extras and provenance of images, or of opinions, as they lie in the file one after the other."""
 
-    def __init__(self, labels: dict[str, int], labelers: dict[str, int]) -> None:
+    def __init__(self, labels: dict[str, int], tables: NameTables) -> None:
         self._labels = labels
-        self._labelers = labelers
-        self.objects = array("d")
+        self._tables = tables
+        self._codes = array("d")
+        self._numbers = array("d")
+        """Confidence and corners of every object."""
         self.extras: list[bytes] = []
         self.counts: list[int] = []
-        self._provenance = ProvenanceRows(labelers)
+        self._provenance = ProvenanceRows(tables)
         self._total = 0
 
     def add(self, annotations: Iterable[Annotation]) -> None:
+        if isinstance(annotations, Boxes):
+            self._add_boxes(annotations)
+            return
         drawings: list[Any] = []
         tags: list[Any] = []
         count = 0
         for index, annotation in enumerate(annotations):
-            shape, attributes = annotation.shape, dict(sorted(annotation.attributes.items())) or None
-            if isinstance(shape, WholeImage):
-                tags.append(self._tag(index, annotation, attributes))
-                continue
-            if isinstance(shape, Polygon):
-                drawings.append([count, list(map(float, shape.flat)), float(shape.area), attributes])
-            elif isinstance(shape, MultiPolygon):
-                rings = [list(map(float, part.flat)) for part in shape.parts]
-                drawings.append([count, rings, float(shape.area), attributes])
-            elif isinstance(shape, Mask):
-                drawings.append([count, None, float(shape.area), attributes, shape.flat])
-            elif attributes:
-                drawings.append([count, None, 0.0, attributes])
+            shape = annotation.shape
+            if type(shape) is not Box or annotation.attributes:
+                attributes = dict(sorted(annotation.attributes.items())) or None
+                if isinstance(shape, WholeImage):
+                    tags.append(self._tag(index, annotation, attributes))
+                    continue
+                drawing = _drawing(count, shape, attributes)
+                if drawing is not None:
+                    drawings.append(drawing)
             if annotation.provenance is not UNKNOWN:
                 self._provenance.add(self._total + count, annotation.provenance)
-            code = self._labels.setdefault(annotation.label, len(self._labels))
-            self.objects.extend((code, annotation.confidence, *shape.box.corners))
+            self._codes.append(self._labels.setdefault(annotation.label, len(self._labels)))
+            self._numbers.extend((annotation.confidence, *shape.box.corners))
             count += 1
         self._total += count
         self.counts.append(count)
         self.extras.append(orjson.dumps([drawings, tags]) if drawings or tags else b"")
 
+    def _add_boxes(self, boxes: Boxes) -> None:
+        codes = self._labels
+        self._codes.extend([codes.setdefault(label, len(codes)) for label in boxes.labels])
+        self._numbers.extend(boxes.numbers)
+        if boxes.provenance is not UNKNOWN and boxes:
+            self._provenance.add(self._total, boxes.provenance, len(boxes))
+        self._total += len(boxes)
+        self.counts.append(len(boxes))
+        self.extras.append(b"")
+
     def _tag(self, index: int, annotation: Annotation, attributes: dict[str, str] | None) -> list[Any]:
         tag = [index, annotation.label, float(annotation.confidence), attributes]
         known = annotation.provenance is not UNKNOWN
-        return [*tag, to_row(annotation.provenance, self._labelers)] if known else tag
+        return [*tag, to_row(annotation.provenance, self._tables)] if known else tag
 
     def parts(self) -> tuple[bytes, bytes, bytes]:
+        objects = np.empty((self._total, COLUMNS), dtype="<f8")
+        objects[:, 0] = self._codes
+        objects[:, 1:] = np.reshape(self._numbers, (-1, COLUMNS - 1))
         return (
-            np.array(self.objects, dtype="<f8").tobytes(),
+            objects.tobytes(),
             b"".join(self.extras),
             self._provenance.block(self._total),
         )
+
+
+def _drawing(index: int, shape: Shape, attributes: dict[str, str] | None) -> list[Any] | None:
+    """The row of an object that is more than a box; None for a box without attributes."""
+    if isinstance(shape, Polygon):
+        return [index, list(map(float, shape.flat)), float(shape.area), attributes]
+    if isinstance(shape, MultiPolygon):
+        return [index, [list(map(float, part.flat)) for part in shape.parts], float(shape.area), attributes]
+    if isinstance(shape, Mask):
+        return [index, None, float(shape.area), attributes, shape.flat]
+    return [index, None, 0.0, attributes] if attributes else None
 
 
 class Page:
@@ -120,9 +161,9 @@ class Page:
     def __init__(self) -> None:
         self.names: list[str] = []
         self._labels: dict[str, int] = {}
-        self._labelers: dict[str, int] = {}
-        self._images = _Sections(self._labels, self._labelers)
-        self._opinions = _Sections(self._labels, self._labelers)
+        self._tables = NameTables()
+        self._images = _Sections(self._labels, self._tables)
+        self._opinions = _Sections(self._labels, self._tables)
         self._left_out: list[list[Any]] = []
         self._excluded: list[list[Any]] = []
         self._reviewed: dict[str, list[int]] = {}
@@ -140,7 +181,8 @@ class Page:
         number = len(self.names)
         self._images.add(image.annotations)
         self.names.append(image.name)
-        _append(self._columns, image.size.width, image.size.height, image.remote_id)
+        width, height = (image.size.width, image.size.height) if image.size is not None else UNKNOWN_SIZE
+        _append(self._columns, width, height, image.remote_id)
         if image.state in REVIEWED:
             self._reviewed.setdefault(image.state.value, []).append(number)
         for opinion in image.opinions:
@@ -155,7 +197,8 @@ class Page:
         optional: dict[str, Any] = {
             "left_out": self._left_out,
             "excluded": self._excluded,
-            "labelers": list(self._labelers),
+            "labelers": list(self._tables.labelers),
+            "models": self._tables.with_models,
             "provenance": bool(of_images[2]),
             "reviewed": self._reviewed,
         }
@@ -178,23 +221,23 @@ def _lengths(sections: _Sections) -> dict[str, list[int]]:
 
 def labeled_images(path: Path) -> Iterator[LabeledImage]:
     index = read_index(path)
-    labels, labelers = index["labels"], labelers_of(index)
-    opinions = _opinions(path, index)
+    labels, reader = index["labels"], ProvenanceReader(labelers_of(index), sources_of(index))
+    opinions = _opinions(path, index, reader)
     states = {number: ImageState(state) for state, numbers in index.get("reviewed", {}).items() for number in numbers}
     columns = (index[name] for name in ("names", "widths", "heights", "remote_ids"))
-    annotations = _read_sections(path, 0, index, labels, labelers)
+    annotations = _read_sections(path, 0, index, labels, reader)
     for number, (name, width, height, remote_id, of_image) in enumerate(zip(*columns, annotations, strict=True)):
         state, said = states.get(number, ImageState.LABELED), opinions.get(number, ())
-        yield LabeledImage(name, Size(width, height), of_image, remote_id, state, tuple(said))
+        yield LabeledImage(name, Size(width, height) if width else None, of_image, remote_id, state, tuple(said))
 
 
-def _opinions(path: Path, index: Mapping[str, Any]) -> dict[int, list[Opinion]]:
+def _opinions(path: Path, index: Mapping[str, Any], reader: ProvenanceReader) -> dict[int, list[Opinion]]:
     """The opinions of a page's images, by the number of the image."""
     opinions: dict[int, list[Opinion]] = {}
     if "opinions" not in index:
         return opinions
     columns = index["opinions"]
-    annotations = _read_sections(path, section_bytes(index), columns, index["labels"], labelers_of(index))
+    annotations = _read_sections(path, section_bytes(index), columns, index["labels"], reader)
     rows = (columns[name] for name in ("images", "labelers", "labeled_at", "seconds"))
     for image, labeler, labeled_at, seconds, of_opinion in zip(*rows, annotations, strict=True):
         opinions.setdefault(image, []).append(Opinion(labeler, of_opinion, moment_of(labeled_at), seconds))
@@ -202,11 +245,10 @@ def _opinions(path: Path, index: Mapping[str, Any]) -> dict[int, list[Opinion]]:
 
 
 def _read_sections(
-    path: Path, start: int, columns: Mapping[str, Any], labels: list[str], labelers: list[str]
+    path: Path, start: int, columns: Mapping[str, Any], labels: list[str], reader: ProvenanceReader
 ) -> Iterator[tuple[Annotation, ...]]:
     """The annotations of each image, or each opinion, of the three sections that begin at `start`."""
     total = sum(columns["counts"])
-    reader = ProvenanceReader(labelers)
     with ExitStack() as stack:
         objects, extras, provenance = (stack.enter_context(path.open("rb")) for _ in range(3))
         objects.seek(start)

@@ -14,7 +14,7 @@ import numpy as np
 import orjson
 
 from labelwright.datasets.files import whole_file
-from labelwright.domain import ExcludedImage, LabeledImage, ShapeNotice
+from labelwright.domain import ExcludedImage, ImageState, LabeledImage, ShapeNotice
 
 from .batch import Batch, Drawing, ManifestImages, StockedImage, Tag
 from .page_file import (
@@ -30,10 +30,13 @@ from .page_file import (
 )
 from .provenance import (
     ROW,
+    NameTables,
     ProvenanceColumns,
     ProvenanceReader,
-    delivery_codes,
+    labeler_codes,
     labelers_of,
+    source_codes,
+    sources_of,
     unknown_rows,
 )
 
@@ -138,18 +141,21 @@ class SpooledLabels:
         self._remote_ids: list[str] = []
         self._labels: dict[str, int] = {}
         self._codes: list[Codes] = []
-        self._labelers: dict[str, int] = {}
+        self._tables = NameTables()
         self._provenance: dict[int, _PageProvenance] = {}
         self._tag_provenance: list[ProvenanceReader] = []
         self._index: dict[str, int] = {}
         self._repeated: dict[str, None] = {}
         self._excluded: dict[str, ExcludedImage] = {}
+        self._rejected: set[int] = set()
         for page, path in enumerate(pages):
             self._add_page(page, path)
 
     def _add_page(self, page: int, path: Path) -> None:
         index = read_index(path)
         names = index["names"]
+        rejected = index.get("reviewed", {}).get(ImageState.REJECTED.value, ())
+        self._rejected.update(len(self._counts) + number for number in rejected)
         for number, name in enumerate(names, len(self._counts)):
             if name in self._without:
                 continue
@@ -166,15 +172,22 @@ class SpooledLabels:
         self._page_of.extend([page] * len(names))
         codes = [self._labels.setdefault(label, len(self._labels)) for label in index["labels"]]
         self._codes.append(np.array(codes, dtype=np.intp))
-        self._tag_provenance.append(ProvenanceReader(labelers_of(index)))
+        labelers, sources = labelers_of(index), sources_of(index)
+        self._tag_provenance.append(ProvenanceReader(labelers, sources))
+        source_numbers = source_codes(sources, self._tables)
         if index.get("provenance"):
             start += sum(index["extras"])
-            self._provenance[page] = _PageProvenance(start, delivery_codes(labelers_of(index), self._labelers))
+            self._provenance[page] = _PageProvenance(start, labeler_codes(labelers, self._tables), source_numbers)
         self._excluded.update((image.name, image) for image in excluded_in(index))
 
     def __len__(self) -> int:
         """The number of different images that were delivered."""
         return len(self._index)
+
+    @property
+    def names_models(self) -> bool:
+        """Whether it is known of an object which model predicted it."""
+        return bool(self._tables.with_models)
 
     def repeated(self) -> Iterator[str]:
         return iter(self._repeated)
@@ -247,6 +260,9 @@ class SpooledLabels:
             tags=tags,
             missing=missing,
             excluded=excluded,
+            rejected=[image for image, entry in zip(images, entries, strict=True) if entry in self._rejected]
+            if self._rejected
+            else [],
             provenance=self._read_provenance(entries, files) if self._provenance else None,
         )
 
@@ -278,8 +294,11 @@ class SpooledLabels:
             data = os.pread(files[page_of[first]], length * ROW.itemsize, page.start + starts[first] * ROW.itemsize)
             parts.append(np.frombuffer(data, dtype=ROW).copy())
             parts[-1]["labeler"] = page.labelers[parts[-1]["labeler"]]
+            parts[-1]["origin"] = page.sources[parts[-1]["origin"]]
             known = True
-        return ProvenanceColumns(np.concatenate(parts), tuple(self._labelers)) if known else None
+        if not known:
+            return None
+        return ProvenanceColumns(np.concatenate(parts), tuple(self._tables.labelers), tuple(self._tables.sources))
 
     def _read_extras(
         self, entries: list[int], counts: list[int], files: _OpenPages
@@ -307,10 +326,11 @@ class SpooledLabels:
 
 
 class _PageProvenance(NamedTuple):
-    """Where the rows of a page begin, and its labelers as indices into those of the delivery."""
+    """Where the rows of a page begin, and its labelers and origins as indices into those of the delivery."""
 
     start: int
     labelers: NDArray[np.int32]
+    sources: NDArray[np.int32]
 
 
 class _OpenPages:

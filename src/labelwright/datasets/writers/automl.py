@@ -3,15 +3,17 @@
 One line per image, coordinates as fractions of its width and height. One file per task, since a `polygon` key would
 override the keys of a box. AutoML silently skips objects that are not within 0..1 or not strictly growing, so fractions
 are rounded to 7 digits and clamped, and a side that is zero after rounding is widened by one step. An image without
-objects keeps its line, with ``"label": []``: it is background.
+objects keeps its line, with ``"label": []``: it is background. `format` is that of the content, whatever the name says.
 
 - detection: boxes, and the boxes around polygons;
 - segmentation: polygons (one for each part of an object), masks (as the polygons that cover their pixels), and boxes of
   labels that may be drawn either way (as four corners);
-- classification: labels of whole images: a string per line when every image has exactly one, else a list per line.
+- classification: labels of whole images: a string per line when every image has exactly one, else a list per line. No
+  file when all labels may be drawn, and no image has a label as a whole.
 
 In detection and segmentation an object also has `confidence` when it is not 1, and `attributes`, `labeler`,
-`labeled_at` (UTC) and `origin` where they are known. Lines of classification have the labels alone.
+`labeled_at` (UTC), `origin` and `model_version` where they are known. Lines of classification have the labels alone.
+Lines of frames of videos have `video`, `frame` and `time_seconds`.
 
 An MLTable folder holds the same lines without these further keys, and the file `MLTable` that tells Azure ML how to
 read them.
@@ -30,18 +32,21 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import numpy as np
 import orjson
 
-from labelwright.datasets.masks import mask_polygons
-from labelwright.datasets.spool.batch import Batch, Drawing, StockedImage
-from labelwright.datasets.spool.columns import interleave, lists, numbers, take
+from labelwright.datasets.spool.batch import Batch
+from labelwright.datasets.spool.columns import interleave, join_rows, lists, numbers, take
 from labelwright.domain import Geometry, LabelSchema, Size
 
+from .automl_formats import ending_of, format_with
 from .formats import Export, FileFormat, FileWriter
+from .losses import Content
 from .provenance import ProvenanceTexts, json_member
+from .records import frame_record, outlines_of
 
 if TYPE_CHECKING:
     from labelwright.datasets.spool.batch import Floats
 
 _DIGITS = 7
+_LABEL = b'"label":['
 _STEPS = 10**_DIGITS
 _PLAIN_URL = re.compile(r"[A-Za-z0-9/:._~@!$&'()*+,;=-]*")
 _PLAIN_URLS = re.compile(_PLAIN_URL.pattern.replace("[", "[\n"))
@@ -77,22 +82,28 @@ def growing_fractions(corners: Floats, sizes: Floats) -> Floats:
 class _Extras:
     """The members of objects beyond what AutoML reads: confidence, attributes, provenance."""
 
-    def __init__(self) -> None:
-        self._provenance = ProvenanceTexts(json_member)
+    def __init__(self, platform: str) -> None:
+        self._provenance = ProvenanceTexts(json_member, platform)
 
-    def of_batch(self, batch: Batch) -> list[bytes] | None:
-        """Of every object, with a comma in front of each member; None when no object has any."""
+    def of_batch(self, batch: Batch) -> list[bytes | list[bytes]]:
+        """Columns of texts with a comma in front of each member; none when no object has any."""
+        columns: list[bytes | list[bytes]] = []
+        certain = np.flatnonzero(batch.confidences == 1).tolist()
+        if not certain:
+            columns = [b',"confidence":', batch.confidence_texts]
+        elif len(certain) < batch.objects:
+            texts = [b',"confidence":' + text for text in batch.confidence_texts]
+            for index in certain:
+                texts[index] = b""
+            columns = [texts]
+        attributes = {index: drawing.attributes for index, drawing in batch.drawings.items() if drawing.attributes}
+        if attributes:
+            texts = [b""] * batch.objects
+            for index, values in attributes.items():
+                texts[index] = b',"attributes":' + orjson.dumps(values)
+            columns.append(texts)
         known = self._provenance.of_batch(batch)
-        uncertain = np.flatnonzero(batch.confidences != 1).tolist()
-        attributed = {index: drawing.attributes for index, drawing in batch.drawings.items() if drawing.attributes}
-        if known is None and not uncertain and not attributed:
-            return None
-        column = [b""] * batch.objects
-        for index in uncertain:
-            column[index] = b',"confidence":' + batch.confidence_texts[index]
-        for index, attributes in attributed.items():
-            column[index] += b',"attributes":' + orjson.dumps(attributes)
-        return column if known is None else list(map(bytes.__add__, column, known))
+        return columns if known is None else [*columns, known]
 
 
 class Detection:
@@ -105,13 +116,15 @@ class Detection:
     def body(self, batch: Batch) -> bytes:
         total = batch.objects
         labels = [b'{"label":%b,"topX":' % orjson.dumps(name) for name in batch.names]
-        corners = numbers(growing_fractions(batch.corners, _sizes(batch)))
-        before, last = lists(_openings(batch.images), batch.counts, total, b"]}\n")
-        columns: list[bytes | list[bytes]] = [before, take(labels, batch.codes), corners[::4]]
-        for offset, key in enumerate((b"topY", b"bottomX", b"bottomY"), 1):
-            columns += [b',"%b":' % key, corners[offset::4]]
-        extras = self._extras.of_batch(batch) if self._extras is not None else None
-        columns += [b',"isCrowd":0'] + ([extras] if extras is not None else [])
+        corners = batch.shared(_corner_fractions)
+        openings = batch.shared(_openings if self._extras is None else _openings_with_frames)
+        before, last = lists(openings, batch.counts, total, b"]}\n")
+        columns: list[bytes | list[bytes]] = [before, take(labels, batch.codes), corners[0]]
+        for key, texts in zip((b"topY", b"bottomX", b"bottomY"), corners[1:], strict=True):
+            columns += [b',"%b":' % key, texts]
+        columns.append(b',"isCrowd":0')
+        if self._extras is not None:
+            columns += self._extras.of_batch(batch)
         return interleave(total, *columns, b"}") + last
 
     def tail(self) -> Iterator[bytes]:
@@ -128,12 +141,13 @@ class Segmentation:
 
     def body(self, batch: Batch) -> bytes:
         objects: list[list[bytes]] = [[] for _ in batch.images]
-        extras = self._extras.of_batch(batch) if self._extras is not None else None
+        columns = self._extras.of_batch(batch) if self._extras is not None else []
+        extras = join_rows(batch.objects, *columns) if columns else None
         for image, index in batch.owners():
             drawing = batch.drawings.get(index)
             label = batch.label(index)
             if drawing is not None and drawing.outlined:
-                polygons = _polygons(drawing)
+                polygons = outlines_of(drawing)
             elif label in self._either:
                 xmin, ymin, xmax, ymax = batch.corners[index].tolist()
                 polygons = [[xmin, ymin, xmax, ymin, xmax, ymax, xmin, ymax]]
@@ -143,7 +157,8 @@ class Segmentation:
             fractions = [_fractions(polygon, size) for polygon in polygons]
             record = orjson.dumps({"label": label, "isCrowd": 0, "polygon": fractions})
             objects[image].append(record if extras is None else record[:-1] + extras[index] + b"}")
-        lines = zip(_openings(batch.images), objects, strict=True)
+        openings = batch.shared(_openings if self._extras is None else _openings_with_frames)
+        lines = zip(openings, objects, strict=True)
         return b"".join([opening + b",".join(texts) + b"]}\n" for opening, texts in lines])
 
     def tail(self) -> Iterator[bytes]:
@@ -153,16 +168,20 @@ class Segmentation:
 class Classification:
     """Whether lines hold strings or lists depends on all images, so the lines wait in a temporary file."""
 
-    def __init__(self) -> None:
+    def __init__(self, schema: LabelSchema, *, frames: bool = True) -> None:
+        self._openings = _openings_with_frames if frames else _openings
         self._lines = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
         self._one_label_each = True
+        self.omitted = not any(label.geometry is Geometry.IMAGE for label in schema.labels)
+        """Whether there is nothing to write: no label for whole images alone, and none was used for one."""
 
     def head(self) -> bytes:
         return b""
 
     def body(self, batch: Batch) -> bytes:
-        for index, opening in enumerate(_openings(batch.images)):
+        for index, opening in enumerate(batch.shared(self._openings)):
             labels = list(dict.fromkeys(tag.label for tag in batch.tags.get(index, ())))
+            self.omitted &= not labels
             self._one_label_each &= len(labels) == 1
             self._lines.write(opening + orjson.dumps(labels)[1:-1] + b"]}\n")
         return b""
@@ -178,38 +197,48 @@ class Classification:
         self._lines.close()
 
 
-def _openings(images: list[StockedImage]) -> list[bytes]:
-    """The line of every image up to its label's opening bracket."""
-    urls = [image.url for image in images]
+def lasting_urls(batch: Batch) -> list[str]:
+    """`lasting_url` of every image."""
+    urls = [image.url for image in batch.images]
     joined = "\n".join(urls)
-    if joined.count("\n") != len(urls) - 1 or not _PLAIN_URLS.fullmatch(joined):
-        urls = list(map(lasting_url, urls))
+    if joined.count("\n") == len(urls) - 1 and _PLAIN_URLS.fullmatch(joined):
+        return urls
+    return list(map(lasting_url, urls))
+
+
+def _openings(batch: Batch) -> list[bytes]:
+    """The line of every image up to its label's opening bracket."""
     openings = []
-    for image, url in zip(images, urls, strict=True):
-        stem, _, suffix = image.name.rpartition(".")
-        if not stem or "/" in suffix:  # no dot, or one in a folder's name
-            suffix = ""
+    for image, url in zip(batch.images, batch.shared(lasting_urls), strict=True):
+        size = image.size
+        details = _details(image.format, ending_of(image.name), size.width, size.height)
         # A percent-encoded URL has nothing that JSON would escape.
-        openings.append(f'{{"image_url":"{url}{_details(suffix, image.size.width, image.size.height)}'.encode())
-    return openings
+        openings.append(f'{{"image_url":"{url}{details}')
+    return "\n".join(openings).encode().split(b"\n") if openings else []
+
+
+def _openings_with_frames(batch: Batch) -> list[bytes]:
+    """As `_openings`, with the fields of frames of videos."""
+    openings = batch.shared(_openings)
+    if all(image.frame is None for image in batch.images):
+        return openings
+    fields = [orjson.dumps(frame_record(image))[1:-1] for image in batch.images]
+    return [
+        opening.removesuffix(_LABEL) + text + b"," + _LABEL if text else opening
+        for opening, text in zip(openings, fields, strict=True)
+    ]
 
 
 @lru_cache(maxsize=1024)
-def _details(suffix: str, width: int, height: int) -> str:
-    details = orjson.dumps({"format": suffix.lower(), "width": width, "height": height})
-    return f'","image_details":{details.decode()},"label":['
+def _details(content: str, ending: str, width: int, height: int) -> str:
+    details = orjson.dumps({"format": format_with(content, ending), "width": width, "height": height})
+    return f'","image_details":{details.decode()},{_LABEL.decode()}'
 
 
-def _sizes(batch: Batch) -> Floats:
-    sizes = np.array([(image.size.width, image.size.height) for image in batch.images], dtype=np.float64)
-    repeated: Floats = np.repeat(sizes.reshape(-1, 2), batch.counts, axis=0)
-    return repeated
-
-
-def _polygons(drawing: Drawing) -> list[list[float]]:
-    if drawing.mask:
-        return [[value for corner in loop for value in corner] for loop in mask_polygons(drawing.mask)]
-    return drawing.polygons or []
+def _corner_fractions(batch: Batch) -> tuple[list[bytes], ...]:
+    """The texts of xmin, ymin, xmax and ymax as fractions."""
+    texts = numbers(growing_fractions(batch.corners, batch.sizes_of_objects()))
+    return texts[::4], texts[1::4], texts[2::4], texts[3::4]
 
 
 def _fractions(polygon: list[float], size: Size) -> list[float]:
@@ -241,19 +270,43 @@ _DRAWN = frozenset({Geometry.BOX, Geometry.POLYGON, Geometry.ANY})
 _OUTLINED = frozenset({Geometry.POLYGON, Geometry.ANY})
 _WHOLE_IMAGE = frozenset({Geometry.IMAGE, Geometry.ANY})
 
-DETECTION = FileFormat("_detection{part}.jsonl", lambda _: Detection(_Extras()), "jsonl", _DRAWN)
-SEGMENTATION = FileFormat(
-    "_segmentation{part}.jsonl", lambda export: Segmentation(export.schema, _Extras()), "jsonl", _OUTLINED
+_NOT_THERE = "not in the file"
+_BOXES = {Content.OUTLINES: "the box around each", Content.HOLES: "the box around each"}
+_POLYGONS = {Content.HOLES: "polygons that together cover the pixels"}
+_NO_EXTRAS = dict.fromkeys((Content.ATTRIBUTES, Content.CONFIDENCE, Content.PROVENANCE), _NOT_THERE)
+
+DETECTION = FileFormat(
+    "_detection{part}.jsonl",
+    lambda export: Detection(_Extras(export.platform)),
+    "jsonl",
+    _DRAWN,
+    cannot_hold=_BOXES,
 )
-CLASSIFICATION = FileFormat("_classification{part}.jsonl", lambda _: Classification(), "jsonl", _WHOLE_IMAGE)
+SEGMENTATION = FileFormat(
+    "_segmentation{part}.jsonl",
+    lambda export: Segmentation(export.schema, _Extras(export.platform)),
+    "jsonl",
+    _OUTLINED,
+    cannot_hold=_POLYGONS,
+)
+CLASSIFICATION = FileFormat(
+    "_classification{part}.jsonl", lambda export: Classification(export.schema), "jsonl", _WHOLE_IMAGE
+)
 
 
 def _mltable(lines: FileFormat, writer: Callable[[Export], FileWriter]) -> FileFormat:
     """The folder of an MLTable. `MLTable` comes last: a folder without it is not an MLTable yet."""
     name = f"{lines.name.removesuffix('.jsonl')}_mltable/{_LINES_FILE}"
-    return replace(lines, name=name, writer=writer, campaign_name="mltable", beside={"MLTable": _MLTABLE_FILE.encode()})
+    return replace(
+        lines,
+        name=name,
+        writer=writer,
+        campaign_name="mltable",
+        beside={"MLTable": _MLTABLE_FILE.encode()},
+        cannot_hold={**lines.cannot_hold, **_NO_EXTRAS},
+    )
 
 
 DETECTION_MLTABLE = _mltable(DETECTION, lambda _: Detection())
 SEGMENTATION_MLTABLE = _mltable(SEGMENTATION, lambda export: Segmentation(export.schema))
-CLASSIFICATION_MLTABLE = _mltable(CLASSIFICATION, lambda _: Classification())
+CLASSIFICATION_MLTABLE = _mltable(CLASSIFICATION, lambda export: Classification(export.schema, frames=False))

@@ -3,11 +3,13 @@
 Ids are the same in every run: an image's id is its position in the manifest, a category's its position in the schema
 (from 1), an annotation's its position in the file. Images without objects are kept. `bbox` is ``[x, y, width, height]``
 in pixels, `area` that of the polygon, of the box, or the number of a mask's pixels, `score` the confidence. The
-segmentation of an object of several parts is a ring for each part, that of a mask its run lengths. COCO has no
-annotations without a shape, so labels of a whole image are in the image's own field `labels`, as ``{"category_id",
+segmentation of an object of several parts is a ring for each part, that of a mask its run lengths, that of a box its
+four corners in the order of pycocotools' `loadRes`: with an empty list `annToMask` and others raise an error. COCO has
+no annotations without a shape, so labels of a whole image are in the image's own field `labels`, as ``{"category_id",
 "score"[, "attributes"]}``. Where the platform reports them, annotations and labels of whole images have `labeler`,
-`labeled_at` (UTC) and `origin` (person, prediction, corrected); COCO's readers ignore further keys. The images come
-after the annotations, so that the file is written in one pass.
+`labeled_at` (UTC), `origin` (person, prediction, corrected) and `model_version`. Frames of videos have `video`, `frame`
+and `time_seconds`. COCO's readers ignore further keys. The images come after the annotations, so that the file is
+written in one pass.
 """
 
 from __future__ import annotations
@@ -21,14 +23,15 @@ import orjson
 
 from labelwright.datasets.masks import coco_run_lengths
 from labelwright.datasets.spool.batch import Batch, Tag
-from labelwright.datasets.spool.columns import interleave, numbers, repeat_by_count, rows, take
+from labelwright.datasets.spool.columns import interleave, join_rows, numbers, repeat_by_count, rows, take
 from labelwright.domain import LabelSchema
 
 from .formats import FileFormat
 from .provenance import ProvenanceTexts, json_member, json_object
+from .records import extents_and_areas, frame_record
 
 if TYPE_CHECKING:
-    from labelwright.datasets.spool.batch import Floats
+    pass
 
 _END = b"},\n"
 
@@ -38,13 +41,14 @@ class NotInSchema(ValueError):
 
 
 class Coco:
-    def __init__(self, title: str, schema: LabelSchema) -> None:
+    def __init__(self, title: str, schema: LabelSchema, platform: str = "") -> None:
         self._title = title
         self._schema = schema
         self._ids = {name: number for number, name in enumerate(schema.names, 1)}
         self._images = SpooledTemporaryFile(max_size=4 << 20)  # noqa: SIM115 - closed in tail, or by losing it
         self._written = 0
-        self._provenance = ProvenanceTexts(json_member)
+        self._platform = platform
+        self._provenance = ProvenanceTexts(json_member, platform)
 
     def head(self) -> bytes:
         categories: list[dict[str, Any]] = [
@@ -61,15 +65,18 @@ class Coco:
         first_id = self._written + 1
         self._written += batch.objects
         image_ids = [b',"image_id":%d,"category_id":' % image.position for image in batch.images]
-        boxes, areas = _boxes_and_areas(batch)
+        extents, areas = batch.shared(extents_and_areas)
+        first_corners, _ = batch.corner_texts
         text = interleave(
             batch.objects,
             b'{"id":',
             numbers(np.arange(first_id, first_id + batch.objects)),
             repeat_by_count(image_ids, batch.counts),
             self._category_ids(batch),
-            _segmentations(batch),
-            rows(boxes),
+            *_segmentations(batch),
+            first_corners,
+            b",",
+            rows(extents),
             b'],"area":',
             numbers(areas),
             b',"score":',
@@ -99,9 +106,12 @@ class Coco:
     def _image_records(self, batch: Batch) -> bytes:
         """One line per image, each with a comma after it."""
         records: list[dict[str, Any]] = [
-            {"id": image.position, "file_name": image.name, "width": image.size.width, "height": image.size.height}
+            {"id": image.position, "file_name": image.file_name, "width": image.size.width, "height": image.size.height}
             for image in batch.images
         ]
+        for record, image in zip(records, batch.images, strict=True):
+            if image.frame is not None:
+                record.update(frame_record(image))
         for index, tags in batch.tags.items():
             records[index]["labels"] = [self._tag(tag) for tag in tags]
         if not records:
@@ -112,34 +122,26 @@ class Coco:
     def _tag(self, tag: Tag) -> dict[str, Any]:
         record: dict[str, Any] = {"category_id": self._ids[tag.label], "score": tag.confidence}
         record |= {"attributes": tag.attributes} if tag.attributes else {}
-        return record | json_object(tag.provenance)
+        return record | json_object(tag.provenance, self._platform)
 
 
-def _boxes_and_areas(batch: Batch) -> tuple[Floats, Floats]:
-    """Boxes as x, y, width, height; areas of the boxes, or of the polygons and masks where there are any."""
-    boxes = batch.corners.copy()
-    boxes[:, 2:] -= boxes[:, :2]
-    areas = boxes[:, 2] * boxes[:, 3]
-    for index, drawing in batch.drawings.items():
-        if drawing.outlined:
-            areas[index] = drawing.area
-    return boxes, areas
-
-
-def _segmentations(batch: Batch) -> bytes | list[bytes]:
-    """The text between the category and the box of every object: one constant when all of them are boxes."""
-    text = b',"iscrowd":0,"segmentation":%b,"bbox":['
+def _segmentations(batch: Batch) -> tuple[bytes | list[bytes], ...]:
+    """The columns between the category and the box of every object: rings, run lengths, or the corners of a box."""
+    before, after = b',"iscrowd":0,"segmentation":', b',"bbox":['
+    first, opposite = batch.corner_texts
+    others = rows(batch.corners[:, [0, 3, 2, 1]].reshape(-1, 2))  # the second and the fourth corner of every box
+    ring = (b"[[", first, b",", others[::2], b",", opposite, b",", others[1::2], b"]]")
     if not batch.drawings:
-        return text % b"[]"
-    column = [text % b"[]"] * batch.objects
+        return before, *ring, after
+    column = join_rows(batch.objects, *ring)
     ends = np.cumsum(batch.counts)  # of the images' objects, in the columns
     for index, drawing in batch.drawings.items():
         if drawing.mask is not None:
             image = batch.images[int(np.searchsorted(ends, index, side="right"))]
-            column[index] = text % orjson.dumps(coco_run_lengths(drawing.mask, image.size))
+            column[index] = orjson.dumps(coco_run_lengths(drawing.mask, image.size))
         elif drawing.polygons is not None:
-            column[index] = text % orjson.dumps(drawing.polygons)
-    return column
+            column[index] = orjson.dumps(drawing.polygons)
+    return before, column, after
 
 
 def _endings(batch: Batch, provenance: list[bytes] | None) -> bytes | list[bytes]:
@@ -153,4 +155,4 @@ def _endings(batch: Batch, provenance: list[bytes] | None) -> bytes | list[bytes
     return column
 
 
-COCO = FileFormat("_coco{part}.json", lambda export: Coco(export.title, export.schema), "coco")
+COCO = FileFormat("_coco{part}.json", lambda export: Coco(export.title, export.schema, export.platform), "coco")

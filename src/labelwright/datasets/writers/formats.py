@@ -9,17 +9,20 @@ A writer is used once. Equal labels must give equal bytes: no times, no random n
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import BinaryIO, Protocol
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from labelwright.datasets.files import whole_file, whole_folder
 from labelwright.datasets.names import file_stem
 from labelwright.datasets.splits import Split
 from labelwright.datasets.spool.batch import Batch
 from labelwright.domain import Geometry, LabelSchema
+
+from .image_files import ImageAccess
+from .losses import Content
 
 WHOLE = ""
 """Instead of the name of a part: all images."""
@@ -32,11 +35,25 @@ class Export:
     title: str
     schema: LabelSchema
     split: Split | None = None
+    path_column: str = ""
+    """Name of the further column of CSV files for `StockedImage.store_path`; empty: no such column."""
+    images: ImageAccess | None = None
+    """Opens the images, for formats that hold them."""
+    videos: bool = False
+    """Whether the images are frames of videos."""
+    models: bool = False
+    """Whether it is known of an object which model predicted it: CSV files have a further column for it."""
+    platform: str = ""
+    """Where the objects were labeled, as campaign files name it; empty: formats do not say it."""
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of the split's parts; without a split, none."""
         return self.split.parts if self.split is not None else ()
+
+
+class _Omitted(Exception):
+    """A writer has nothing to write."""
 
 
 class FileWriter(Protocol):
@@ -50,6 +67,14 @@ class FileWriter(Protocol):
 
     def tail(self) -> Iterator[bytes]:
         """Called once, last."""
+
+
+@runtime_checkable
+class OmitsFile(Protocol):
+    """A writer that finds out from the labels whether there is anything to write."""
+
+    omitted: bool
+    """Read after `tail`: whether no file is to be there."""
 
 
 class FolderWriter(Protocol):
@@ -83,6 +108,10 @@ class Format(Protocol):
     def campaign_name(self) -> str:
         """Its name in the `export.formats` of a campaign file, which several may share; empty: not offered there."""
 
+    @property
+    def cannot_hold(self) -> Mapping[Content, str]:
+        """What the format loses, and what becomes of it: the receipt has the number of each."""
+
     def suits(self, export: Export) -> bool:
         """Whether there is anything to write with this schema and split."""
 
@@ -109,6 +138,8 @@ class FileFormat:
     """Further files of the same folder, name to content. They appear after the file."""
     only_with_split: bool = False
     """Written once when there is a split, and not at all without."""
+    cannot_hold: Mapping[Content, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What the format loses, and what becomes of it."""
 
     def suits(self, export: Export) -> bool:
         return _has_geometry(export.schema, self.geometries) and (export.split is not None or not self.only_with_split)
@@ -121,11 +152,25 @@ class FileFormat:
 
     @contextmanager
     def open(self, path: Path, export: Export, part: str, write: WriteBytes) -> Iterator[Output]:
-        with whole_file(path) as file:
-            yield _FileOutput(self.writer(export), file, part, write)
+        writer, omitted = self.writer(export), False
+        with suppress(_Omitted), whole_file(path) as file:
+            yield _FileOutput(writer, file, part, write)
+            omitted = isinstance(writer, OmitsFile) and writer.omitted
+            if omitted:
+                raise _Omitted
+        if omitted:
+            self._remove(path)
+            return
         for name, content in self.beside.items():
             with whole_file(path.with_name(name)) as file:
                 file.write(content)
+
+    def _remove(self, path: Path) -> None:
+        """Removes the file of an earlier export, and the folder if it was only for this file."""
+        for name in (path.name, *self.beside):
+            path.with_name(name).unlink(missing_ok=True)
+        if self.beside:
+            path.parent.rmdir()
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +183,12 @@ class FolderFormat:
     """Is given the folder to write into: empty, and moved to its place when all is whole."""
     campaign_name: str = ""
     geometries: frozenset[Geometry] = frozenset(Geometry)
+    cannot_hold: Mapping[Content, str] = field(default_factory=lambda: MappingProxyType({}))
+    """What the format loses, and what becomes of it."""
+    convention: str = ""
+    """What readers have to know of its coordinates: for the receipt."""
+    library: str = ""
+    """The module without which it cannot be written; the extra that installs it has the format's name."""
 
     def suits(self, export: Export) -> bool:
         return _has_geometry(export.schema, self.geometries)

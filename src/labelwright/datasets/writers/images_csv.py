@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from labelwright.datasets.spool.batch import Batch
-from labelwright.domain.spreadsheets import csv_cell
+from labelwright.domain.spreadsheets import csv_cells
 
-from .automl import lasting_url
+from .automl import lasting_urls
 from .formats import FileFormat
+from .store_paths import LineEnds
 
 COLUMNS = ("image_id", "file_name", "url", "sha256", "width", "height", "platform_image_id")
 
@@ -16,20 +17,28 @@ COLUMNS = ("image_id", "file_name", "url", "sha256", "width", "height", "platfor
 class ImagesCsv:
     """`platform_image_id` is the manifest's, or else the one that came with the labels."""
 
+    def __init__(self, path_column: str = "", *, videos: bool = False) -> None:
+        self._ends = LineEnds(path_column, videos=videos)
+
     def head(self) -> bytes:
-        return ",".join(COLUMNS).encode() + b"\r\n"
+        return ",".join(COLUMNS).encode() + self._ends.head
 
     def body(self, batch: Batch) -> bytes:
-        lines = []
-        for image, delivered_id in zip(batch.images, batch.remote_ids, strict=True):
-            name, url, sha256 = csv_cell(image.name), csv_cell(lasting_url(image.url)), csv_cell(image.sha256)
-            start = b"%d,%b,%b,%b" % (image.position, name, url, sha256)
-            size = b"%d,%d" % (image.size.width, image.size.height)
-            lines.append(b"%b,%b,%b\r\n" % (start, size, csv_cell(image.remote_id or delivered_id)))
-        return b"".join(lines)
+        images = batch.images
+        names = csv_cells([image.file_name for image in images])
+        urls, hashes = csv_cells(batch.shared(lasting_urls)), csv_cells([image.sha256 for image in images])
+        remote_ids = [
+            image.remote_id or delivered_id for image, delivered_id in zip(images, batch.remote_ids, strict=True)
+        ]
+        cells = zip(images, names, urls, hashes, csv_cells(remote_ids), map(self._ends.of, images), strict=True)
+        return b"".join(
+            b"%d,%b,%b,%b,%d,%d,%b%b"
+            % (image.position, name, url, sha256, image.size.width, image.size.height, remote_id, end)
+            for image, name, url, sha256, remote_id, end in cells
+        )
 
     def tail(self) -> Iterator[bytes]:
         return iter(())
 
 
-IMAGES_CSV = FileFormat("_images{part}.csv", lambda _: ImagesCsv())
+IMAGES_CSV = FileFormat("_images{part}.csv", lambda export: ImagesCsv(export.path_column, videos=export.videos))

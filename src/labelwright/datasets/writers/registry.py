@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib.util import find_spec
 from typing import NamedTuple
 
 from labelwright.datasets.splits import Split
 from labelwright.domain import LabelSchema
 
-from . import automl, coco, images_csv, labels_csv, split_csv
-from .formats import WHOLE, Export, Format
+from . import automl, coco, huggingface, images_csv, labels_csv, split_csv, voc, webdataset, yolo
+from .formats import WHOLE, Export, FolderFormat, Format
 
 FORMATS: dict[str, Format] = {
     "csv": labels_csv.LABELS_CSV,
@@ -20,9 +21,18 @@ FORMATS: dict[str, Format] = {
     "detection_mltable": automl.DETECTION_MLTABLE,
     "segmentation_mltable": automl.SEGMENTATION_MLTABLE,
     "classification_mltable": automl.CLASSIFICATION_MLTABLE,
+    "yolo": yolo.YOLO,
+    "yolo_segment": yolo.YOLO_SEGMENT,
+    "voc": voc.VOC,
+    "huggingface": huggingface.HUGGING_FACE,
+    "webdataset": webdataset.WEBDATASET,
     "images": images_csv.IMAGES_CSV,
     "split": split_csv.SPLIT_CSV,
 }
+
+
+DESCRIPTION = "croissant"
+"""The campaign's name for the description of all files, which `datasets.croissant` writes after them."""
 
 
 class UnknownFormat(ValueError):
@@ -39,7 +49,21 @@ class OutputName(NamedTuple):
 def campaign_formats() -> tuple[str, ...]:
     """The names that a campaign file may list under `export.formats`."""
     names = (entry.campaign_name for entry in FORMATS.values())
-    return tuple(dict.fromkeys(name for name in names if name))
+    return (*dict.fromkeys(name for name in names if name), DESCRIPTION)
+
+
+def missing_libraries(campaign_names: Iterable[str]) -> list[str]:
+    """Sentences for the formats of a campaign whose library is not installed."""
+    libraries = {
+        entry.campaign_name: entry.library
+        for entry in FORMATS.values()
+        if isinstance(entry, FolderFormat) and entry.library
+    }
+    return [
+        f"export.formats: {name} needs {libraries[name]}: pip install 'labelwright[{name}]', or remove it"
+        for name in campaign_names
+        if name in libraries and find_spec(libraries[name]) is None
+    ]
 
 
 def output_names(campaign_names: Iterable[str], schema: LabelSchema, split: Split | None = None) -> list[str]:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO, Protocol
+from types import MappingProxyType
+from typing import BinaryIO
 
 from labelwright.datasets.splits import Split, split_batch
-from labelwright.datasets.spool.batch import Batch, Delivered
+from labelwright.datasets.spool.batch import Delivered
+from labelwright.datasets.statistics import BatchWatcher
 from labelwright.domain import LabelSchema
 
+from .errors import NotDelivered
 from .formats import WHOLE, Export, Output
+from .image_files import ImageAccess
 from .registry import find_output
 
 _PENDING_BATCHES = 2
 """Batches that may wait for the disk: what bounds the memory when it is slow."""
-
-
-class NotDelivered(ValueError):
-    """An image of the manifest has no labels, not even an empty list; the validation should have refused it."""
-
-
-class BatchWatcher(Protocol):
-    """Receives every batch that is written, such as `Statistics`."""
-
-    def add(self, batch: Batch) -> None: ...
 
 
 def write_many(
@@ -37,22 +31,34 @@ def write_many(
     *,
     title: str,
     folder: Path,
+    elsewhere: Mapping[str, Path] = MappingProxyType({}),
     watchers: Iterable[BatchWatcher] = (),
     split: Split | None = None,
+    path_column: str = "",
+    images: ImageAccess | None = None,
+    videos: bool = False,
+    platform: str = "",
 ) -> dict[str, Path]:
     """Writes several outputs in one pass over the labels. Returns the path of each file or folder.
 
     Args:
         formats: names of `FORMATS`; with a split also those of single parts, such as ``coco:train``. A format that the
-            schema or the split has nothing for is left out.
+            schema, the split or the labels have nothing for is left out.
         folder: where the files and folders go; they appear when all of them are whole.
+        elsewhere: the folders of those formats that go into another one.
+        path_column: see `Export`.
+        images: opens the images, for formats that hold them.
+        videos: whether the images are frames of videos.
+        platform: see `Export`.
 
     Raises NotDelivered, UnknownFormat.
     """
-    export = Export(title, schema, split)
+    export = Export(title, schema, split, path_column, images, videos, labels.names_models, platform)
     selected = {name: find_output(name, export) for name in formats}
     selected = {name: output for name, output in selected.items() if output.format.suits(export)}
-    paths = {name: output.format.path(folder, title, output.part) for name, output in selected.items()}
+    paths = {
+        name: output.format.path(elsewhere.get(name, folder), title, output.part) for name, output in selected.items()
+    }
     observers = list(watchers)
     background = _BackgroundWriter(_PENDING_BATCHES * len(selected))
     with ExitStack() as stack:
@@ -73,14 +79,25 @@ def write_many(
         background.flush()
         for output in outputs:
             output.finish()
-    return paths
+    return {name: path for name, path in paths.items() if path.exists()}
 
 
 def write_file(
-    name: str, labels: Delivered, schema: LabelSchema, *, title: str, folder: Path, split: Split | None = None
+    name: str,
+    labels: Delivered,
+    schema: LabelSchema,
+    *,
+    title: str,
+    folder: Path,
+    split: Split | None = None,
+    path_column: str = "",
+    images: ImageAccess | None = None,
 ) -> Path | None:
-    """Writes one output. Returns its path, or None when the schema or the split has nothing for the format."""
-    return write_many([name], labels, schema, title=title, folder=folder, split=split).get(name)
+    """Writes one output. Returns its path, or None when there is nothing to write for the format."""
+    written = write_many(
+        [name], labels, schema, title=title, folder=folder, split=split, path_column=path_column, images=images
+    )
+    return written.get(name)
 
 
 class _BackgroundWriter:

@@ -6,12 +6,12 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from labelwright.domain import Image, Reject
-from labelwright.ingest.sources.local import CannotRead, Source, SourceFile
+from labelwright.domain import Image, Reject, VideoFrame
+from labelwright.ingest.sources.local import CannotRead, Source, SourceFile, same_name
 from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
 from labelwright.platforms.errors import PlatformUnavailable
 
@@ -27,6 +27,10 @@ class InventoryItem:
 
     image: Image
     location: str
+    source_name: str | None = None
+    group: str | None = None
+    frame: VideoFrame | None = None
+    """See SourceFile."""
 
 
 Checked = Image | Reject | PlatformUnavailable
@@ -78,12 +82,13 @@ def build_inventory(
         for file, result in checked:
             if isinstance(result, PlatformUnavailable):
                 if give_up:
-                    yield Reject(file.name, f"could not be fetched ({result.message}); the server may respond later")
+                    why = f"could not be fetched ({result.message}); the server may respond later"
+                    yield Reject(file.source_name or file.name, why)
                 else:
                     missed_count += 1
                     missed[:] = missed or [result]
             elif isinstance(result, Reject):
-                yield result
+                yield replace(result, name=file.source_name or result.name)
             else:
                 yield _accepted(result, file, seen_images)
     if missed:
@@ -99,16 +104,15 @@ def build_inventory(
 
 
 def _accepted(image: Image, file: SourceFile, seen_images: FirstSeen) -> InventoryItem | Reject:
-    same_name = seen_images.first("name", image.name)
-    if same_name is not None:
-        why = f"two files have this name: '{same_name}' is taken, '{file.location}' is left out. Rename one of them."
-        return Reject(image.name, why)
+    taken = seen_images.first("name", image.name)
+    if taken is not None:
+        return Reject(file.source_name or image.name, same_name(taken, file.location))
     same_content = seen_images.first("sha256", image.sha256)
     if same_content is not None:
-        return Reject(image.name, f"is exactly the same file as '{same_content}', which is taken")
+        return Reject(file.source_name or image.name, f"is exactly the same file as '{same_content}', which is taken")
     seen_images.remember("name", image.name, file.location)
     seen_images.remember("sha256", image.sha256, image.name)
-    return InventoryItem(image, file.location)
+    return InventoryItem(image, file.location, file.source_name, file.group, file.frame)
 
 
 def _checked(

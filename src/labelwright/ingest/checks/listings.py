@@ -1,4 +1,4 @@
-"""CSV listings of accepted images and of rejects, for people."""
+"""CSV listings of accepted images and of rejects, for spreadsheets: with a byte order mark, and without formulas."""
 
 from __future__ import annotations
 

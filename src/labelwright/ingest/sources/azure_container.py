@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from urllib.parse import quote
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.domain.image_limits import MOST_BYTES
 from labelwright.ingest.upload.azure_client import (
     WITH_METADATA,
     access_advice,
@@ -21,7 +22,7 @@ from labelwright.network.deadlines import time_limit
 from labelwright.platforms.errors import AccessDenied, PlatformError
 from labelwright.platforms.protocol import Secret
 
-from .local import CannotRead, SourceError, SourceFile, is_litter, printable
+from .local import CannotRead, SourceError, SourceFile, is_litter, other_name, printable
 from .patterns import Patterns
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class ContainerSource:
         identity: bool = False,
         threads: int = 16,
         timeout: float = 60.0,
-        max_bytes: int = 128 * 1024 * 1024,
+        max_bytes: int = MOST_BYTES,
     ) -> None:
         self._url = container_url
         self._sas, self._key, self._identity = sas, key, identity
@@ -98,7 +99,9 @@ class ContainerSource:
                 continue
             yielded += 1
             try:
-                yield SourceFile(safe_name(name), str(blob.name), int(blob.size), version=str(blob.etag))
+                safe = safe_name(name)
+                source_name = other_name(name, safe)
+                yield SourceFile(safe, str(blob.name), int(blob.size), source_name=source_name, version=str(blob.etag))
             except UnsafeName as error:
                 yield Reject(printable(name), printable(str(error)))
         if not yielded:

@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol, runtime_checkable
 
-from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.domain import Reject, UnsafeName, VideoFrame, safe_name
+from labelwright.domain.file_names import escaped
+from labelwright.domain.paths import in_home, path_fault, shown_path
 from labelwright.platforms.protocol import Secret
 
 from .patterns import Patterns
@@ -18,6 +20,8 @@ from .patterns import Patterns
 
 class SourceError(Exception):
     """The source as a whole cannot be used. The message says why and what to do."""
+
+    error_code = "LW3001"
 
 
 class CannotRead(Exception):
@@ -36,8 +40,14 @@ class SourceFile:
     """None when unknown before the file is read."""
     sha256: str | None = None
     """Expected SHA-256, from a manifest."""
+    source_name: str | None = None
+    """The name as the source has it, where it differs: not in Unicode NFC, or with backslashes."""
+    group: str | None = None
+    """Images of one group are in one part of a split; from a manifest."""
     version: str | None = None
     """Changes whenever the file does: a modification time, an ETag. None when the source has no such thing."""
+    frame: VideoFrame | None = None
+    """Of an image that is a frame of a video."""
 
 
 class Source(Protocol):
@@ -87,24 +97,28 @@ class FolderSource:
 
     def __init__(self, path: str | Path, include: Iterable[str] = ("**/*",), exclude: Iterable[str] = ()) -> None:
         self._given = str(path)
-        self._root = os.path.realpath(Path(path).expanduser())
+        self._fault = path_fault(self._given)
+        self._root = "" if self._fault else os.path.realpath(in_home(path))
         self._patterns = Patterns(include, exclude)
 
     def find(self) -> Iterator[SourceFile | Reject]:
-        if not Path(self._root).exists():
+        if self._fault:
+            shown = shown_path(self._given)
+            raise SourceError(f"The folder '{shown}' cannot be read: {self._fault}. Correct the path.")
+        if not os.path.exists(self._root):  # noqa: PTH110 - pathlib raises for names that are too long
             raise SourceError(
-                f"There is no folder '{printable(self._given)}'. Check the path that says where the images are."
+                f"There is no folder '{shown_path(self._given)}'. Check the path that says where the images are."
             )
         if not Path(self._root).is_dir():
             raise SourceError(
-                f"'{printable(self._given)}' is a file, not a folder. Give the folder, or list single files instead."
+                f"'{shown_path(self._given)}' is a file, not a folder. Give the folder, or list single files instead."
             )
         try:
             with os.scandir(self._root):
                 pass
         except OSError as error:
             raise SourceError(
-                f"The folder '{printable(self._given)}' cannot be read ({error.strerror}). "
+                f"The folder '{shown_path(self._given)}' cannot be read ({error.strerror}). "
                 "Give the user that runs Labelwright read access."
             ) from None
         return self._walk()
@@ -174,13 +188,24 @@ class FolderSource:
             return Reject(name, f"cannot be read ({error.strerror})")
         if not stat.S_ISREG(status.st_mode):
             return Reject(name, "is not an ordinary file")
-        return SourceFile(name, path, status.st_size, version=str(status.st_mtime_ns))
+        version = str(status.st_mtime_ns)
+        return SourceFile(name, path, status.st_size, source_name=other_name(relative, name), version=version)
 
     def open(self, location: str) -> BinaryIO:
         """Raises CannotRead when the location is outside the folder now (a link)."""
-        if not _inside(os.path.realpath(location), self._root):
+        file = open(location, "rb")  # noqa: PTH123, SIM115 - the caller closes it
+        if not _inside(_path_of(file, location), self._root):
+            file.close()
             raise CannotRead("is no longer inside the folder")
-        return open(location, "rb")  # noqa: PTH123
+        return file
+
+
+def _path_of(file: BinaryIO, location: str) -> str:
+    """The path of an open file without links. Linux tells it by one call, whatever becomes of the links meanwhile."""
+    try:
+        return os.readlink(f"/proc/self/fd/{file.fileno()}")  # noqa: PTH115
+    except OSError:
+        return os.path.realpath(location)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -198,7 +223,7 @@ class FilesSource:
     """Single files, each under its own file name, in the order of the names. One file given twice counts once."""
 
     def __init__(self, paths: Iterable[str | Path]) -> None:
-        self._paths = tuple(Path(path).expanduser() for path in paths)
+        self._paths = tuple(in_home(path) for path in paths)
 
     def find(self) -> Iterator[SourceFile | Reject]:
         if not self._paths:
@@ -214,10 +239,7 @@ class FilesSource:
                 if earlier != path:
                     if os.path.realpath(earlier) == os.path.realpath(path):
                         continue
-                    yield Reject(
-                        file.name,
-                        f"two files have this name: '{earlier}' is taken, '{path}' is left out. Rename one of them.",
-                    )
+                    yield Reject(path.name, same_name(str(earlier), str(path)))
                     continue
             yield file
 
@@ -225,20 +247,49 @@ class FilesSource:
         return open(location, "rb")  # noqa: PTH123
 
 
-def source_file(path: Path, name: str, sha256: str | None = None) -> SourceFile | Reject:
+def other_name(source_name: str, name: str) -> str | None:
+    """What `SourceFile.source_name` is for a source's name and the safe one made of it."""
+    return source_name if source_name != name else None
+
+
+def same_name(taken: str, left_out: str) -> str:
+    """The reason for leaving out a file whose name is in use; both are told apart, however alike they look."""
+    return (
+        f"two files have this name (as Unicode NFC, with forward slashes): '{escaped(taken)}' is taken, "
+        f"'{escaped(left_out)}' is left out. Rename one of them."
+    )
+
+
+def source_file(
+    path: Path, source_name: str, sha256: str | None = None, group: str | None = None
+) -> SourceFile | Reject:
     """A single file on the disk, under the given name."""
     try:
-        name = safe_name(name)
+        name = safe_name(source_name)
     except UnsafeName as error:
-        return Reject(printable(name), printable(str(error)))
+        return Reject(printable(source_name), printable(str(error)))
     try:
         status = path.stat()
-    except FileNotFoundError:
-        return Reject(name, f"there is no file '{printable(str(path))}'")
-    except OSError as error:
-        return Reject(name, f"'{printable(str(path))}' cannot be read ({error.strerror})")
+    except (OSError, ValueError) as error:
+        return Reject(name, _no_status(path, error))
     if stat.S_ISDIR(status.st_mode):
         return Reject(name, f"'{printable(str(path))}' is a folder, not a file")
     if not stat.S_ISREG(status.st_mode):
         return Reject(name, f"'{printable(str(path))}' is not an ordinary file")
-    return SourceFile(name, str(path.absolute()), status.st_size, sha256, version=str(status.st_mtime_ns))
+    return SourceFile(
+        name,
+        str(path.absolute()),
+        status.st_size,
+        sha256,
+        source_name=other_name(source_name, name),
+        group=group,
+        version=str(status.st_mtime_ns),
+    )
+
+
+def _no_status(path: Path, error: OSError | ValueError) -> str:
+    if isinstance(error, ValueError):
+        return path_fault(str(path)) or f"its path cannot be used ({error})"
+    if isinstance(error, FileNotFoundError):
+        return f"there is no file '{printable(str(path))}'"
+    return f"'{printable(str(path))}' cannot be read ({error.strerror})"

@@ -6,24 +6,27 @@ import csv
 import os
 import posixpath
 import re
+import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.domain.image_limits import MOST_BYTES
+from labelwright.domain.paths import in_home, is_file, path_fault, shown_path
 from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.platforms.protocol import Secret
 
-from .local import CannotRead, SourceError, SourceFile, printable, source_file
-from .urls import MAX_BYTES, UrlBook, UrlFetcher, name_from_url
+from .local import CannotRead, SourceError, SourceFile, other_name, printable, source_file
+from .urls import UrlBook, UrlFetcher, name_from_url
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
-_COLUMNS = ("path", "url", "file_name", "name", "sha256")
+_COLUMNS = ("path", "url", "file_name", "name", "sha256", "group")
 
 
 class ManifestSource:
-    """Columns: `path`, `url` or `file_name` (one of them per row), and optionally `name` and `sha256`.
+    """Columns: `path`, `url` or `file_name` (one of them per row), and optionally `name`, `sha256` and `group`.
 
     UTF-8 with or without a byte order mark; commas, semicolons or tabs. Relative paths start at the CSV's folder and
     must stay inside it; absolute paths may be anywhere. The order is that of the lines.
@@ -33,18 +36,22 @@ class ManifestSource:
         self,
         csv_path: str | Path,
         *,
-        max_bytes: int = MAX_BYTES,
+        max_bytes: int = MOST_BYTES,
         allow_private: bool = False,
         timeout: float = 30.0,
     ) -> None:
-        self._path = Path(csv_path).expanduser()
+        self._path = in_home(csv_path)
         self._fetcher = UrlFetcher(max_bytes, allow_private, timeout)
-        self._folder = os.path.realpath(self._path.parent)
+        self._fault = path_fault(str(csv_path))
+        self._folder = "" if self._fault else os.path.realpath(self._path.parent)
         self._book: UrlBook | None = None
 
     def find(self) -> Iterator[SourceFile | Reject]:
-        if not self._path.is_file():
-            raise SourceError(f"There is no manifest '{self._path}'. Check the path that says where the CSV file is.")
+        shown = shown_path(self._path)
+        if self._fault:
+            raise SourceError(f"The manifest '{shown}' cannot be read: {self._fault}. Correct the path.")
+        if not is_file(self._path):
+            raise SourceError(f"There is no manifest '{shown}'. Check the path that says where the CSV file is.")
         return self._find()
 
     def _find(self) -> Iterator[SourceFile | Reject]:
@@ -95,29 +102,43 @@ class ManifestSource:
         if fault:
             return Reject(shown, fault)
         if row["url"]:
-            return self._url(row["url"], row["name"], sha256, book, names)
-        return self._file(place, row["name"], sha256)
+            return self._url(row, sha256, book, names)
+        return self._file(place, row["name"], sha256, row["group"] or None)
 
-    def _file(self, place: str, name: str, sha256: str | None) -> SourceFile | Reject:
+    def _file(self, place: str, name: str, sha256: str | None, group: str | None) -> SourceFile | Reject:
+        if fault := path_fault(place):
+            return Reject(printable(name or place), fault)
         if Path(place).is_absolute():
-            return source_file(Path(place), name or Path(place).name, sha256)
-        place = place.replace("\\", "/").removeprefix("./")
+            return source_file(Path(place), name or Path(place).name, sha256, group)
+        place = self._on_disk(place)
         path = os.path.realpath(os.path.join(self._folder, place))  # noqa: PTH118
         if not path.startswith(self._folder + os.sep):
             why = f"'{place}' is outside the manifest's folder: use an absolute path"
             return Reject(name or place, why)
-        return source_file(Path(path), name or posixpath.normpath(place), sha256)
+        return source_file(Path(path), name or posixpath.normpath(place), sha256, group)
 
-    def _url(self, url: str, name: str, sha256: str | None, book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
+    def _on_disk(self, place: str) -> str:
+        """The path with forward slashes, unless a file has a backslash in its name. Tools write lists in Unicode NFC
+        of files whose names are in NFD, and the other way round: a file of such a name is taken."""
+        forward = place.replace("\\", "/").removeprefix("./")
+        spellings = [forward, place, *(unicodedata.normalize(form, forward) for form in ("NFC", "NFD"))]
+        paths = ((spelling, os.path.join(self._folder, spelling)) for spelling in spellings)  # noqa: PTH118
+        # pathlib's exists() raises for names that are too long.
+        return next((spelling for spelling, path in paths if os.path.exists(path)), forward)  # noqa: PTH110
+
+    def _url(self, row: dict[str, str], sha256: str | None, book: UrlBook, names: FirstSeen) -> SourceFile | Reject:
+        url, name, group = row["url"], row["name"], row["group"] or None
         try:
             location = book.enter(url)
         except CannotRead as error:
             return Reject(name or "(URL)", str(error))
         try:
-            safe = safe_name(name) if name else names.unique(safe_name(name_from_url(url)))
+            safe = safe_name(name or name_from_url(url))
+            unique = safe if name else names.unique(safe)
         except UnsafeName as error:
             return Reject(printable(name or name_from_url(url)), str(error))
-        return SourceFile(safe, location, sha256=sha256)
+        source_name = other_name(name or name_from_url(url), safe) if unique == safe else None
+        return SourceFile(unique, location, sha256=sha256, source_name=source_name, group=group)
 
     def _rows(self) -> Iterator[tuple[int, dict[str, str]]]:
         """The line number, and every known column with its text stripped ('' when the column or the cell is absent)."""

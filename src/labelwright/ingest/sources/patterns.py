@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from functools import lru_cache
+from unicodedata import normalize
 
 
 class Patterns:
     """`**` matches any folders, `*` and `?` characters within a name, `[a-c]` one of several characters.
 
-    Case is ignored (`*.jpg` matches `IMG_1.JPG`). A pattern without a slash matches names at any depth; one that ends
-    with a slash matches the whole folder.
+    Case is ignored (`*.jpg` matches `IMG_1.JPG`), and so is in which Unicode normal form a letter is written. A pattern
+    without a slash matches names at any depth; one that ends with a slash matches the whole folder.
     """
 
     def __init__(self, include: Iterable[str] = ("**/*",), exclude: Iterable[str] = ()) -> None:
@@ -22,16 +23,18 @@ class Patterns:
 
     def take(self, name: str) -> bool:
         """Whether a file with this relative name (forward slashes) is included."""
+        name = normalize("NFC", name)
         return any(pattern.fullmatch(name) for pattern in self._include) and not self.leave_out(name)
 
     def leave_out(self, name: str) -> bool:
         """Whether an exclude pattern matches this file or folder; an excluded folder is not searched."""
+        name = normalize("NFC", name)
         return any(pattern.fullmatch(name) or pattern.fullmatch(name + "/") for pattern in self._exclude)
 
 
 @lru_cache(maxsize=256)
 def _compiled(pattern: str) -> re.Pattern[str]:
-    text = pattern.replace("\\", "/").removeprefix("./").lstrip("/")
+    text = normalize("NFC", pattern).replace("\\", "/").removeprefix("./").lstrip("/")
     if text.endswith("/"):
         text += "**"
     if "/" not in text:

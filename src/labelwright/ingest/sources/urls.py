@@ -14,6 +14,7 @@ from typing import IO, Any, BinaryIO, cast
 from urllib.parse import SplitResult, quote, unquote, urljoin, urlsplit
 
 from labelwright.domain import Reject, UnsafeName, safe_name
+from labelwright.domain.image_limits import MOST_BYTES
 from labelwright.ingest.checks.duplicates import FirstSeen
 from labelwright.network.deadlines import Deadline, current_limit
 from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
@@ -23,10 +24,9 @@ from labelwright.platforms.protocol import Secret
 from labelwright.security.credential_shapes import credential_in_url, secrets_in_url
 from labelwright.security.masking import mask
 
-from .local import CannotRead, SourceError, SourceFile, printable
+from .local import CannotRead, SourceError, SourceFile, other_name, printable
 from .public_addresses import is_public
 
-MAX_BYTES = 128 * 1024 * 1024
 _REDIRECTS = 5
 _SLOWEST = 10  # a whole file may take this many times the timeout of one response
 _PLATFORM = "image source"
@@ -44,7 +44,7 @@ class UrlSource:
     """
 
     def __init__(
-        self, urls: Iterable[str], max_bytes: int = MAX_BYTES, allow_private: bool = False, timeout: float = 30.0
+        self, urls: Iterable[str], max_bytes: int = MOST_BYTES, allow_private: bool = False, timeout: float = 30.0
     ) -> None:
         self._fetcher = UrlFetcher(max_bytes, allow_private, timeout)
         self._book = UrlBook()
@@ -68,7 +68,7 @@ class UrlSource:
                     continue
                 location, name = entry
                 try:
-                    yield SourceFile(names.unique(safe_name(name)), location)
+                    yield _named(name, location, names)
                 except UnsafeName as error:
                     yield Reject(printable(name), f"{location}: {error}")
 
@@ -78,6 +78,13 @@ class UrlSource:
     def url_for(self, location: str, seconds: float) -> Secret | None:
         """The image's own URL with its signature, whose lifetime was set by the author of the list."""
         return Secret(self._book.full(location))
+
+
+def _named(source_name: str, location: str, names: FirstSeen) -> SourceFile:
+    """Raises UnsafeName."""
+    safe = safe_name(source_name)
+    unique = names.unique(safe)
+    return SourceFile(unique, location, source_name=other_name(source_name, safe) if unique == safe else None)
 
 
 class UrlBook:
@@ -112,7 +119,10 @@ class UrlBook:
 
 def name_from_url(url: str) -> str:
     """The last part of the URL's path, decoded; 'image' when there is none. Not yet checked for safety."""
-    last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    try:
+        last = urlsplit(url).path.rstrip("/").rpartition("/")[2]
+    except ValueError:
+        return "image"
     return unquote(last).replace("/", "_").replace("\\", "_").strip() or "image"
 
 

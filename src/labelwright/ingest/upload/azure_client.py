@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
-from labelwright.platforms.http.addresses import is_loopback
 from labelwright.platforms.http.error_messages import cut_masked
 from labelwright.platforms.http.error_messages import retry_after as retry_after_in
 from labelwright.security.azure_identity import (
@@ -33,6 +31,8 @@ WITH_METADATA = ["metadata"]
 class DropboxExpired(AccessDenied):
     """The signed URL was refused: it has expired, lacks a right, or was revoked. Ask for a new one and go on."""
 
+    error_code = "LW4014"
+
 
 def container_client(
     container_url: str,
@@ -54,7 +54,7 @@ def container_client(
     from azure.core.pipeline.transport import RequestsTransport
     from azure.storage.blob import ContainerClient
 
-    from labelwright.platforms.http.connections import TimedAdapter
+    from labelwright.platforms.http.connections import TimedAdapter, environ_proxies
 
     plain, _, query = container_url.partition("?")
     remember(query, *_secrets_of(sas), *_secrets_of(credential))
@@ -62,8 +62,7 @@ def container_client(
     # a tenth of an upload. There is one host: proxies and CA bundle are looked up once, and a netrc has no say here.
     session = requests.Session()
     session.trust_env = False
-    if not is_loopback(urlsplit(plain).hostname or ""):
-        session.proxies.update(requests.utils.get_environ_proxies(plain))
+    session.proxies.update(environ_proxies(plain))
     for scheme in ("https://", "http://"):
         # The standard pool keeps 10 connections and throws the others away with a warning each.
         adapter = TimedAdapter(pool_connections=1, pool_maxsize=threads, max_retries=0, whole=whole or 10 * timeout)
@@ -73,7 +72,7 @@ def container_client(
         connection_timeout=timeout,
         read_timeout=timeout,
         use_env_settings=False,
-        connection_verify=os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True,
+        connection_verify=trusted_certificates(),
     )
     return ContainerClient.from_container_url(
         container_url,
@@ -86,6 +85,11 @@ def container_client(
         retry_status=0,
         **options,
     )
+
+
+def trusted_certificates() -> str | bool:
+    """The environment's CA bundle, else the standard one, as requests takes it."""
+    return os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or True
 
 
 def _secrets_of(credential: Any) -> list[str]:
@@ -130,7 +134,7 @@ def translated(error: Exception, platform: str, operation: str) -> PlatformError
     if isinstance(error, ClientAuthenticationError) and error.status_code is None:
         return AccessDenied(platform, operation, message=no_token_message(error), advice=no_token_advice(error))
     if not isinstance(error, HttpResponseError) or error.status_code is None:
-        return for_status(platform, operation, None, _no_answer_words(error))
+        return for_status(platform, operation, None, no_answer_words(error))
     status = int(error.status_code)
     code = getattr(error, "error_code", None)
     message = cut_masked(str(getattr(code, "value", code) or error.reason or ""), 200)
@@ -201,7 +205,7 @@ def seconds_in(text: str | None) -> float | None:
     return retry_after_in({"Retry-After": text}) if text else None
 
 
-def _no_answer_words(error: Exception) -> str:
+def no_answer_words(error: Exception) -> str:
     text = f"{type(error).__name__} {error}".lower()
     for sign, message in (
         ("timed out", "it took too long"),

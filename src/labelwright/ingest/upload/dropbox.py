@@ -7,19 +7,17 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Literal, Protocol
+from typing import BinaryIO, Literal, Protocol
 
 from labelwright.domain import Image
 from labelwright.ingest.checks.inventory import InventoryItem, why_unreadable
 from labelwright.ingest.sources.local import CannotRead
 from labelwright.network.deadlines import FOR_EVER, Deadline, carry_limit, current_limit
+from labelwright.network.guards import before_change
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformRefused, PlatformUnavailable
 
 from .azure_client import IMAGE_STORE
 from .verify import StoredFile, why_wrong
-
-if TYPE_CHECKING:
-    from azure.storage.blob import ContainerClient
 
 LARGE = 8 * 1024 * 1024
 """Bytes from which a file is sent in blocks instead of in one request."""
@@ -111,6 +109,7 @@ class Dropbox:
     def _send(self, item: InventoryItem, open: Open, stop: threading.Event) -> Outcome:
         if stop.is_set():
             raise CancelledError
+        before_change()
         image = item.image
         if image.bytes > self._large:
             stored = self._engine.look(image.name)  # avoids sending gigabytes that exist already
@@ -149,22 +148,18 @@ def open_dropbox(
     listing or an upload, which then goes on. Without it, or when the new signature is refused too, they raise
     DropboxExpired.
 
-    `timeout`: seconds to connect, and between two pieces of an answer. The engine "obstore" (the extra
-    `labelwright[obstore]`) costs a fraction of the processor; a single put there is verified by `read_back`, since it
-    sends no checksum, where "azure" has the store verify each file as it arrives.
+    `timeout`: seconds to connect, and between two pieces of an answer. The engine "obstore" is the extra
+    `labelwright[obstore]`; a single put there is verified by `read_back`, since it sends no checksum, where "azure" has
+    the store verify each file as it arrives.
     """
-    from .azure_client import container_client
-    from .azure_engine import AzureEngine
+    from .signed_url_engine import SignedUrlEngine
 
-    def client(url: str) -> ContainerClient:
-        return container_client(url, threads=threads, timeout=timeout)
-
-    azure = AzureEngine(client(container_url), None if renew is None else lambda: client(renew()))
+    signed = SignedUrlEngine(container_url, threads=threads, timeout=timeout, renew=renew)
     if engine == "azure":
-        return Dropbox(azure, threads=threads, large=large)
+        return Dropbox(signed, threads=threads, large=large)
     from .obstore_engine import ObstoreEngine
 
-    return Dropbox(ObstoreEngine(container_url, azure, timeout=timeout, renew=renew), threads=threads, large=large)
+    return Dropbox(ObstoreEngine(container_url, signed, timeout=timeout, renew=renew), threads=threads, large=large)
 
 
 def _same(image: Image, stored: StoredFile) -> Outcome:
@@ -182,9 +177,11 @@ def _verified_pieces(image: Image, stream: BinaryIO) -> Iterator[bytes]:
         size += len(piece)
         if size > image.bytes:
             raise WrongContent(CHANGED)
+        before_change()
         yield piece
     if (size, md5.hexdigest(), sha256.hexdigest()) != (image.bytes, image.md5, image.sha256):
         raise WrongContent(CHANGED)
+    before_change()  # before the pieces become a file
 
 
 class _Report:

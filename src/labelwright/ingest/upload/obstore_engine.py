@@ -1,7 +1,8 @@
 """A dropbox through obstore (Rust): the same conditions, a fraction of the processor's time.
 
 It sends no checksum of ours and shows none, but the store computes the MD5 of every single put by itself and lists it:
-`Dropbox.read_back` and `compare` verify what arrived. Everything that is not a single put goes through `azure_engine`.
+`Dropbox.read_back` and `compare` verify what arrived. Everything that is not a single put goes through
+`signed_url_engine`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ from labelwright.domain import Image
 from labelwright.platforms.errors import PlatformError
 
 from .azure_client import IMAGE_STORE, for_status
-from .azure_engine import TAKEN, AzureEngine, content_type
+from .azure_engine import TAKEN, content_type
 from .renewal import Renewable
+from .signed_url_engine import SignedUrlEngine
 from .verify import StoredFile
 
 _VERB = "keep an image"
@@ -41,7 +43,7 @@ class ObstoreEngine:
     container's URL with a new signature."""
 
     def __init__(
-        self, container_url: str, azure: AzureEngine, *, timeout: float, renew: Callable[[], str] | None = None
+        self, container_url: str, signed: SignedUrlEngine, *, timeout: float, renew: Callable[[], str] | None = None
     ) -> None:
         try:
             import obstore
@@ -50,7 +52,7 @@ class ObstoreEngine:
             raise ObstoreMissing(
                 "The upload engine 'obstore' is not installed. Install labelwright[obstore], or use the engine 'azure'."
             ) from None
-        self._azure = azure
+        self._signed = signed
         self._put: Any = obstore.put
         self._errors: Any = exceptions
         self._stores: Renewable[Any] = Renewable(
@@ -77,13 +79,13 @@ class ObstoreEngine:
         raise failure
 
     def put_blocks(self, image: Image, pieces: Iterator[bytes]) -> bool:
-        return self._azure.put_blocks(image, pieces)
+        return self._signed.put_blocks(image, pieces)
 
     def look(self, name: str) -> StoredFile | None:
-        return self._azure.look(name)
+        return self._signed.look(name)
 
     def everything(self) -> Iterator[StoredFile]:
-        return self._azure.everything()
+        return self._signed.everything()
 
 
 def _store(container_url: str, timeout: float) -> Any:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from enum import StrEnum
-
-from labelwright.domain import Image
+from typing import Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +17,17 @@ class StoredFile:
     name: str
     bytes: int
     md5_hex: str | None
+
+
+class Expected(Protocol):
+    """A file of the manifest, such as an Image."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def bytes(self) -> int: ...
+    @property
+    def md5(self) -> str: ...
 
 
 class Finding(StrEnum):
@@ -50,7 +60,7 @@ class Differences:
         return bool(self.missing or self.wrong or self.surplus)
 
 
-def compare(manifest: Iterable[Image], stored: Iterable[StoredFile]) -> Differences:
+def compare(manifest: Iterable[Expected], stored: Iterable[StoredFile]) -> Differences:
     """Compares both sides, in any order. Memory grows with the number of differences only."""
     by_finding: dict[Finding, list[Difference]] = {finding: [] for finding in Finding}
     for difference in differences(manifest, stored):
@@ -62,7 +72,7 @@ def compare(manifest: Iterable[Image], stored: Iterable[StoredFile]) -> Differen
     )
 
 
-def differences(manifest: Iterable[Image], stored: Iterable[StoredFile]) -> Iterator[Difference]:
+def differences(manifest: Iterable[Expected], stored: Iterable[StoredFile]) -> Iterator[Difference]:
     """Yields every difference, by kind and then by name (code points, which is the order of the UTF-8 bytes).
 
     The order of the inputs does not matter: blob stores list names alphabetically, but disagree about emoji (UTF-8 or

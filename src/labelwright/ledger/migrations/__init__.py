@@ -15,9 +15,9 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from labelwright.database.migrations import History
-from labelwright.ledger.tables import metadata
+from labelwright.ledger.tables import VERSION_TABLE, metadata
 
-HISTORY = History(Path(__file__).parent / "versions", "labelwright_ledger_version", metadata)
+HISTORY = History(Path(__file__).parent / "versions", VERSION_TABLE, metadata)
 
 
 def migrate(connection: Connection, version: str) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,20 +19,25 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from labelwright.domain import ImageState, LabeledImage, Shape
 from labelwright.platforms.errors import NotFound, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.http.client import Http
 from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.http.messages import ErrorResponse
 from labelwright.platforms.http.proven import ProvenAdapter
+from labelwright.platforms.image_limits import ImageLimits
 from labelwright.platforms.protocol import (
     CampaignOrder,
     ChangesCampaigns,
     FindsDeletedImages,
     FinishesCampaigns,
     KeepsImageSets,
+    KeepsNotes,
     LabelerAccess,
+    LabelerNote,
     LabelsPage,
     ListsLabels,
+    ListsUnlabeledImages,
     Platform,
     PlatformLabels,
     RecoversAccess,
@@ -45,12 +51,17 @@ from labelwright.platforms.protocol import (
     Secret,
     ServesImages,
     SetState,
+    TakesPredictions,
+    TellsImageLimits,
+    UnlabeledImage,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
 from labelwright.security.masking import remember_login
 
-from . import changes
-from .models import access_from, campaign_from, image_from, image_set_from, is_labeled, labeled_from
+from . import changes, notes, predictions
+from .image_limits import image_limits_from
+from .models import access_from, campaign_from, image_from, image_set_from, is_labeled, labeled_from, skipped_from
+from .optional_routes import NO_SUCH_ROUTE, optional_route
 from .schema import FEATURE, needs_beyond_names, schema_json, shortened
 
 if TYPE_CHECKING:
@@ -59,6 +70,9 @@ if TYPE_CHECKING:
 _Found = TypeVar("_Found", RemoteCampaign, RemoteImageSet)
 
 NAME = "campaign_api"
+
+SKIPS = "allow_skip"
+"""The field of a campaign, and the feature of a server whose images may be skipped."""
 
 
 class Options(BaseModel):
@@ -70,6 +84,7 @@ class Options(BaseModel):
     connect_seconds: float = Field(5.0, gt=0, le=600, title="Seconds to wait for a connection")
     page_size: int = Field(1000, ge=1, le=10_000, title="Images or other things in one request or answer")
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
+    allow_skip: bool = Field(False, title="Labelers may skip images, each with a reason")
 
 
 def connect(connection: Connection) -> CampaignApi:
@@ -83,7 +98,15 @@ def connect(connection: Connection) -> CampaignApi:
         patience=options.patience_seconds,
         page_size=options.page_size,
         identity=connection.identity,
+        allow_skip=options.allow_skip,
     )
+
+
+_START = (
+    "Is the labeling service running? Start it with: labelwright serve. A running labelwright up restarts it by "
+    "itself: then try again in a minute."
+)
+"""Advice when the embedded service does not respond."""
 
 
 class CampaignApi(
@@ -94,10 +117,14 @@ class CampaignApi(
     ReopensImages,
     FindsDeletedImages,
     ListsLabels,
+    ListsUnlabeledImages,
     ChangesCampaigns,
     RotatesLabelerKeys,
     RecoversAccess,
+    KeepsNotes,
     ServesImages,
+    TellsImageLimits,
+    TakesPredictions,
 ):
     """Campaigns of one server, as an admin.
 
@@ -118,12 +145,21 @@ class CampaignApi(
         patience: float = 60.0,
         page_size: int = 1000,
         identity: Path | None = None,
+        allow_skip: bool = False,
     ) -> None:
         headers: dict[str, str | Secret] = {"Authentication-Key": key, "Authentication-Secret": secret}
         self._page_size = page_size
+        self._allow_skip = allow_skip
         remember_login(key, secret.value)
-        explain = None if identity is None else _explain_of_embedded_service
-        self._http = Http(self.name, url, headers=headers, timeout=timeout, patience=patience, explain=explain)
+        self._http = Http(
+            self.name,
+            url,
+            headers=headers,
+            timeout=timeout,
+            patience=patience,
+            explain=None if identity is None else _explain_of_embedded_service,
+            unreachable="" if identity is None else _START,
+        )
         if identity is not None:
             self._http.connect_with(ProvenAdapter(self.name, identity))
 
@@ -165,9 +201,14 @@ class CampaignApi(
             body["label_translations"] = translations
         operation = f"create campaign '{order.title}'"
         # Asked before anything is created: a server that ignores the field would create a campaign of bare names.
-        if FEATURE in self._features(operation):
+        features = self._features(operation)
+        if self._allow_skip and SKIPS not in features:
+            raise self._without_skips(operation)
+        if self._allow_skip:
+            body[SKIPS] = True
+        if FEATURE in features:
             body[FEATURE] = schema_json(order.labels)
-        elif needs := needs_beyond_names(order.labels):
+        elif (needs := needs_beyond_names(order.labels)) and not order.ignore_unsupported:
             raise self._without_schema(operation, needs)
         created = self._create(operation, "/campaigns", body)
         return campaign_from(created, labeler=order.labeler)
@@ -199,13 +240,18 @@ class CampaignApi(
         try:
             response = Fields(self.name, operation, self._http.call(operation, "GET", path, params=self._page(page)))
         except PlatformRefused as refused:
-            if refused.status in (404, 405, 501):
+            if refused.status in NO_SUCH_ROUTE:
                 self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
                 raise self._too_old(operation, refused) from None
             raise
         notices = ShapeNotices()
-        images = tuple(labeled_from(item, notices) for item in response.each("images") if is_labeled(item))
-        return LabelsPage(images, str(page + 1) if page < _pages(response, page) else None, notices.checked())
+        done = [item for item in response.each("images") if is_labeled(item)]
+        images = tuple(labeled_from(item, notices) for item in done if not item.has("skipped"))
+        excluded = tuple(skipped_from(item) for item in done if item.has("skipped"))
+        following = tuple(map(str, range(page + 1, _pages(response, page) + 1)))
+        return LabelsPage(
+            images, next(iter(following), None), notices.checked(), excluded=excluded, following=following
+        )
 
     # KeepsImageSets
 
@@ -271,17 +317,10 @@ class CampaignApi(
             ]
             payload = json.dumps([path, body, call_id], sort_keys=True).encode()
             headers = {"Idempotency-Key": sha256(payload).hexdigest()} if call_id else {}
-            try:
+            message = "this server does not have POST /campaigns/{id}/images/reopen: it cannot reopen single images"
+            advice = "Update the platform, or reopen the whole campaign before it is finished."
+            with optional_route(self.name, operation, partial(self.read_campaign, campaign), message, advice):
                 self._http.call(operation, "POST", path, json=body, headers=headers)
-            except PlatformRefused as refused:
-                if refused.status not in (404, 405, 501):
-                    raise
-                self.read_campaign(campaign)  # raises NotFound when it is the campaign that is not there
-                message = "this server does not have POST /campaigns/{id}/images/reopen: it cannot reopen single images"
-                advice = "Update the platform, or reopen the whole campaign before it is finished."
-                raise PlatformRefused(
-                    self.name, operation, status=refused.status, message=message, advice=advice
-                ) from None
         return ""
 
     def deleted_images(self, campaign: str, images: Sequence[str]) -> Mapping[str, str]:
@@ -293,11 +332,36 @@ class CampaignApi(
             return {}
         return {image: f"no longer in campaign {campaign} on the platform" for image in images if image not in existing}
 
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        """An image that was given back to its labeler, with what its labeler is to correct, is rejected."""
+        operation, path = f"list the unlabeled images of campaign {campaign}", f"/campaigns/{_segment(campaign)}"
+        labeled: set[str] | None = None
+        for item in self._all(operation, f"{path}/images", "images"):
+            image = item.id("image_id")
+            if "done" not in item.json and labeled is None:  # a server that does not tell it here
+                objects = self._all(operation, f"{path}/objects", "images")
+                labeled = {labels.id("image_id") for labels in objects if is_labeled(labels)}
+            if item.json.get("done") is True or (labeled is not None and image in labeled):
+                continue
+            if item.has("reopened"):
+                yield UnlabeledImage(image, "", ImageState.REJECTED, f"reopened: {item.text('reopened')}".rstrip(": "))
+            else:
+                yield UnlabeledImage(image, "", ImageState.NOT_LABELED, f"image {image}")
+
     def list_labels(self, campaign: str) -> PlatformLabels | None:
         return self.read_campaign(campaign).labels
 
     def change_campaign(self, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
         return changes.change_campaign(self.name, self._http, f"/campaigns/{_segment(campaign)}", campaign, order)
+
+    def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:
+        """Labels that are there already stay. Requests are of several images each."""
+        path = f"/campaigns/{_segment(campaign)}"
+        predictions.put_predictions(self.name, self._http, path, campaign, images, self._page_size)
+
+    def cannot_be_drawn(self, shape: Shape) -> str:
+        """Returns why labelers cannot be shown a shape, or an empty text."""
+        return predictions.cannot_be_drawn(shape)
 
     def rotate_labeler_key(self, email: str) -> LabelerAccess:
         operation = f"rotate the key of {email}"
@@ -315,8 +379,21 @@ class CampaignApi(
                 raise
             return None
 
+    def list_notes(self, campaign: str) -> Iterator[LabelerNote]:
+        operation, path = f"list the notes of campaign {campaign}", f"/campaigns/{_segment(campaign)}"
+        look = partial(self.read_campaign, campaign)
+        with optional_route(self.name, operation, look, notes.WITHOUT_NOTES, "Update the platform."):
+            yield from map(notes.note_from, self._all(operation, f"{path}/notes", "notes"))
+
+    def answer_note(self, campaign: str, note: str, text: str) -> None:
+        notes.answer_note(self._http, f"/campaigns/{_segment(campaign)}", note, text)
+
     def image_url(self, image: str) -> str:
         return f"{self._http.base_url}/images/{_segment(image)}"
+
+    def image_limits(self) -> ImageLimits:
+        operation = "tell which images it accepts"
+        return image_limits_from(self.name, operation, self._health(operation))
 
     def read_image(self, image: str) -> str:
         """Returns the SHA-256 of the image as the platform serves it. See `tasks.export.verification.ReadsImages`."""
@@ -374,21 +451,30 @@ class CampaignApi(
 
     def _features(self, operation: str) -> frozenset[str]:
         """Returns the optional parts of the API that the server lists; empty for servers that list none."""
+        features = self._health(operation).get("features")
+        return frozenset(map(str, features)) if isinstance(features, list) else frozenset()
+
+    def _health(self, operation: str) -> dict[str, Any]:
         try:
             health = self._http.call(operation, "GET", "/health")
         except PlatformRefused as refused:
-            if refused.status in (404, 405, 501):  # not in the notebook
-                return frozenset()
+            if refused.status in NO_SUCH_ROUTE:  # not in the notebook
+                return {}
             raise
-        features = health.get("features") if isinstance(health, dict) else None
-        return frozenset(map(str, features)) if isinstance(features, list) else frozenset()
+        return health if isinstance(health, dict) else {}
 
     def _without_schema(self, operation: str, needs: list[str]) -> PlatformRefused:
         message = f"this server takes names of labels only (its GET /health lists no {FEATURE}): {shortened(needs)}"
         advice = (
             "Nothing was created. Update the server (the embedded service: restart `labelwright serve` or `labelwright "
-            "up` with this version), or take these out of the labels of the campaign file and launch it again."
+            "up` with this version), take these out of the labels of the campaign file, or write "
+            "'on_unsupported: ignore' to launch without them."
         )
+        return PlatformRefused(self.name, operation, message=message, advice=advice)
+
+    def _without_skips(self, operation: str) -> PlatformRefused:
+        message = f"options.allow_skip: on this server no image can be skipped (its GET /health lists no {SKIPS})"
+        advice = "Nothing was created. Update the server, or take allow_skip out of the campaign file."
         return PlatformRefused(self.name, operation, message=message, advice=advice)
 
     def _too_old(self, operation: str, refused: PlatformRefused) -> PlatformRefused:

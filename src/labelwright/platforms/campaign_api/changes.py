@@ -11,27 +11,28 @@ from labelwright.platforms.http.json_fields import Fields
 from labelwright.platforms.protocol import CampaignOrder, LabelerAccess
 
 from .models import access_from
-from .schema import FEATURE, schema_json
+from .optional_routes import optional_route
+from .schema import FEATURE, needs_beyond_names, schema_json, shortened
 
 
 def change_campaign(platform: str, http: Http, path: str, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
     """Sends what differs from the campaign as it is, and reads it back. See `ChangesCampaigns`."""
     operation = f"change campaign {campaign}"
     current = Fields(platform, operation, http.call(operation, "GET", path)).json
+    needs = [] if FEATURE in current or order.ignore_unsupported else needs_beyond_names(order.labels)
+    if needs:
+        message = f"the campaign has names of labels only there: {shortened(needs)}"
+        advice = "Give them to a campaign of their own, or write 'on_unsupported: ignore' to go on without them."
+        raise PlatformRefused(platform, operation, message=message, advice=advice)
     body: dict[str, Any] = {
         name: value for name, value in _details(order, current).items() if value != (current.get(name) or type(value)())
     }
     # The server does not tell who the labeler is.
     body["labeler_email"] = order.labeler
-    try:
+    message = "this server has no PATCH /campaigns/{id}, by which campaigns are changed"
+    advice = "Update the platform and try again, or give the new labels to a campaign of its own."
+    with optional_route(platform, operation, lambda: http.call(operation, "GET", path), message, advice):
         changed = Fields(platform, operation, http.call(operation, "PATCH", path, json=body))
-    except PlatformRefused as refused:
-        if refused.status not in (404, 405, 501):
-            raise
-        http.call(operation, "GET", path)  # raises NotFound when it is the campaign that is missing
-        advice = "Update the platform and try again, or give the new labels to a campaign of its own."
-        message = "this server has no PATCH /campaigns/{id}, by which campaigns are changed"
-        raise PlatformRefused(platform, operation, status=refused.status, message=message, advice=advice) from None
     for name, value in body.items():
         if name != "labeler_email" and (changed.json.get(name) or type(value)()) != value:
             changed.refuse(name, "is not what was sent")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from labelwright.domain import (
     UNKNOWN,
     Annotation,
     Box,
+    Boxes,
+    ExcludedImage,
+    ImageState,
     InvalidShape,
     LabeledImage,
     MultiPolygon,
+    Origin,
     Polygon,
     Provenance,
     Shape,
@@ -44,8 +48,10 @@ def campaign_from(campaign: Fields, *, labeler: str = "") -> RemoteCampaign:
         state=_state(RemoteState, campaign),
         done=progress.whole("done"),
         total=progress.whole("total"),
+        skipped=progress.whole("skipped") if progress.has("skipped") else 0,
         access=access_from(campaign.inner("access_token"), labeler) if campaign.has("access_token") else None,
         labels=platform_labels_from(campaign),
+        unanswered_notes=campaign.whole("unanswered_notes") if campaign.has("unanswered_notes") else 0,
     )
 
 
@@ -99,20 +105,34 @@ def is_labeled(item: Fields) -> bool:
     return item.has("objects") and item.json.get("done") is not False
 
 
+def skipped_from(item: Fields) -> ExcludedImage:
+    """Returns an image that its labeler skipped, with the reason."""
+    labeler = item.text("labeled_by") if item.has("labeled_by") else "its labeler"
+    detail = f"skipped by {labeler}: {' '.join(item.text('skipped').split())}"
+    return ExcludedImage(item.text("file_name"), ImageState.SKIPPED, detail, item.id("image_id"))
+
+
 def labeled_from(item: Fields, notices: ShapeNotices) -> LabeledImage:
     """Returns an image with its objects; objects that cannot be kept are left out and noted.
 
     The API reports who labeled the image and when, for all its objects together.
     """
-    name = item.text("file_name")
-    provenance = _provenance_from(item)
+    name, objects = item.text("file_name"), item.list("objects")
     try:
         size = Size(item.whole("width"), item.whole("height"))
     except InvalidShape as fault:
         item.refuse("width", f"(image '{name}'): {fault}")
+    boxes = _boxes_from(objects, size, item)
+    if boxes is not None:
+        notices.count_read(len(boxes))
+        return LabeledImage(name, size, boxes, remote_id=item.id("image_id"))
+    made: dict[Source, Provenance] = {}
     kept = (
         notices.keep(
-            name, f"{annotation.where} of image '{name}'", size, partial(_annotation_from, annotation, name, provenance)
+            name,
+            f"{annotation.where} of image '{name}'",
+            size,
+            partial(_annotation_from, annotation, name, item, made),
         )
         for annotation in item.each("objects")
     )
@@ -120,21 +140,85 @@ def labeled_from(item: Fields, notices: ShapeNotices) -> LabeledImage:
     return LabeledImage(name, size, annotations, remote_id=item.id("image_id"))
 
 
-def _provenance_from(item: Fields) -> Provenance:
-    labeler, labeled_at = item.json.get("labeled_by"), item.moment("date_labeled")
-    known = isinstance(labeler, str) or labeled_at is not None
-    return Provenance(labeler if isinstance(labeler, str) else None, changed_at=labeled_at) if known else UNKNOWN
+Source = tuple[Origin | None, str | None]
+"""An origin as the server tells it and a model's version; or PERSON where it tells none and a labeler is sure."""
 
 
-def _annotation_from(item: Fields, image: str, provenance: Provenance) -> Annotation:
-    """Raises InvalidShape, PlatformRefused."""
+def _source_from(item: Fields, confidence: float) -> Source:
+    """Servers without predictions, and persons, say nothing of the origin."""
+    origin, model_version = item.json.get("origin"), item.json.get("model_version")
+    if origin is None:  # a model says how sure it is, a person does not
+        return Origin.PERSON if confidence == 1 else None, None
+    if not isinstance(origin, str) or origin not in set(Origin):
+        item.refuse("origin", f"is '{origin}', which is none of {', '.join(Origin)}")
+    if model_version is None or origin == Origin.PERSON:
+        return Origin(origin), None
+    return Origin(origin), item.text("model_version")
+
+
+def _provenance_from(image: Fields, source: Source) -> Provenance:
+    """Returns the provenance of objects. Without a labeler it is not known whether a person made them."""
+    labeler, labeled_at = image.json.get("labeled_by"), image.moment("date_labeled")
+    origin, model_version = source
+    known = labeler if isinstance(labeler, str) and labeler else None
+    if known is None and origin is Origin.PERSON:
+        origin = None
+    provenance = Provenance(known, changed_at=labeled_at, origin=origin, model_version=model_version)
+    return UNKNOWN if provenance == UNKNOWN else provenance
+
+
+_NUMBERS = frozenset({int, float})
+_OF_BOXES = frozenset({"label", "confidence", "bounding_box", "origin", "model_version"})
+
+
+def _boxes_from(objects: list[Any], size: Size, image: Fields) -> Boxes | None:
+    """Returns objects that are boxes in their image and of one origin, as nearly all are, in an eighth of the time.
+
+    None when one of them is anything else: then all are read field by field, with the reason for what cannot be kept.
+    """
+    labels: list[str] = []
+    numbers: list[float] = []
+    sources: set[tuple[Any, Any]] = set()
+    width, height = size.width, size.height
     try:
-        shape, attributes = _shape_from(item), _attributes_from(item)
-        return Annotation(item.text("label"), shape, item.number("confidence"), attributes, provenance)
+        for entry in objects:
+            label, confidence, box = entry["label"], entry["confidence"], entry["bounding_box"]
+            xmin, ymin, xmax, ymax = box["xmin"], box["ymin"], box["xmax"], box["ymax"]
+            inside = 0 <= xmin < xmax <= width and 0 <= ymin < ymax <= height
+            if not inside or not label or not 0 <= confidence <= 1 or not entry.keys() <= _OF_BOXES:
+                return None
+            sources.add((entry.get("origin"), entry.get("model_version")))
+            labels.append(label)
+            numbers += (confidence, xmin, ymin, xmax, ymax)
+    except (TypeError, KeyError):
+        return None
+    if not (_NUMBERS.issuperset(map(type, numbers)) and {str}.issuperset(map(type, labels))):
+        return None
+    if not labels:
+        return Boxes(labels, numbers)
+    sure = numbers[::5].count(1)
+    if len(sources) > 1 or ((None, None) in sources and 0 < sure < len(labels)):
+        return None  # some by a model, some by a person
+    source = _source_from(Fields(image.platform, image.operation, objects[0], f"{image.where}.objects[0]"), numbers[0])
+    return Boxes(labels, numbers, _provenance_from(image, source))
+
+
+def _annotation_from(item: Fields, name: str, image: Fields, made: dict[Source, Provenance]) -> Annotation:
+    """`made`: the provenances of the image's objects, of which those of one origin share one.
+
+    Raises InvalidShape, PlatformRefused.
+    """
+    try:
+        shape, attributes, confidence = _shape_from(item), _attributes_from(item), item.number("confidence")
+        source = _source_from(item, confidence)
+        provenance = made.get(source)
+        if provenance is None:
+            provenance = made[source] = _provenance_from(image, source)
+        return Annotation(item.text("label"), shape, confidence, attributes, provenance)
     except InvalidShape:
         raise
     except ValueError as fault:
-        return item.refuse("", f"of image '{image}' cannot be: {fault}")
+        return item.refuse("", f"of image '{name}' cannot be: {fault}")
 
 
 def _attributes_from(item: Fields) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Platform adapter for CVAT."""
 
 from labelwright.platforms.entry import Adapter, Credential, PlatformEntry
+from labelwright.platforms.label_names import LabelNames
 from labelwright.platforms.label_support import LabelSupport
 
 
@@ -32,4 +33,5 @@ ENTRY = PlatformEntry(
         translations=False,
         instructions=True,
     ),
+    names=LabelNames(longest=64, longest_attribute=64),  # longer labels are cut without a word
 )

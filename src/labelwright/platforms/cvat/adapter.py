@@ -322,15 +322,14 @@ class Cvat(
         return PlatformLabels(tuple(label.name for label in labels), attributes, shared=bool(location.shared))
 
     def change_campaign(self, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
-        """Changes labels and instructions of the project. Jobs stay with their assignees."""
+        """Changes labels and instructions of the project, and gives what is not done to the order's labeler."""
         location = self._location(campaign)
-        if self.options.assign and not self.options.labelers:
-            cvat_changes.refuse_other_labeler(
-                self._labelers(order.labeler), self._labeler(self._tasks(location)), order
-            )
+        labelers = [] if self.options.labelers else self._labelers(order.labeler)
         cvat_changes.change_labels(self.server, location.project.id, order.labels)
         if order.instructions:
             cvat_changes.put_instructions(self.server, location.project, order.instructions)
+        for labeler in labelers:
+            cvat_changes.give_to(self.server, self._tasks(location), labeler)
         return None
 
     def put_predictions(self, campaign: str, images: Sequence[LabeledImage]) -> None:

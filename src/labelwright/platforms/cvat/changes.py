@@ -7,10 +7,10 @@ from typing import Any
 
 from labelwright.domain import Geometry, Label, LabelSchema
 from labelwright.platforms.errors import PlatformRefused
-from labelwright.platforms.protocol import CampaignOrder
 
+from . import jobs as cvat_jobs
 from .client import NAME
-from .models import CvatProject
+from .models import CvatProject, CvatTask, Stage
 from .schema import TYPES, CvatLabel, differences, labels_for
 from .server import Server
 
@@ -72,12 +72,18 @@ def put_instructions(server: Server, project: CvatProject, instructions: str) ->
     server.client.call("change the instructions", "PATCH", f"/api/guides/{project.guide}", json=payload, advice=advice)
 
 
-def refuse_other_labeler(labelers: Sequence[int], current: int | None, order: CampaignOrder) -> None:
-    """Raises PlatformRefused when the campaign's tasks are assigned to somebody else: jobs may be under way."""
-    if current is not None and labelers and current not in labelers:
-        raise PlatformRefused(
-            NAME,
-            f"give '{order.title}' to {order.labeler}",
-            message="its jobs are assigned to another user, who may be working on them",
-            advice="Assign tasks and jobs on the project's page, then run the command again with --ledger-only.",
-        )
+def give_to(server: Server, tasks: Sequence[CvatTask], labeler: int) -> None:
+    """Assigns each task, and those of its jobs that are not done, to the labeler instead of the task's assignee.
+
+    Jobs of other people, of reviewers too, stay with them; what is saved in a job stays in it. The task is assigned
+    last: until then a repeated call finds what is left.
+    """
+    means = server.options.done_means
+    for task in tasks:
+        if task.assignee in (None, labeler):
+            continue
+        for job in cvat_jobs.jobs_of(server.client, task=task.id) if task.size else []:
+            if job.assignee == task.assignee and job.stage is Stage.ANNOTATION and not job.done(means):
+                cvat_jobs.assign(server.client, job.id, labeler)
+        payload = {"assignee_id": labeler}
+        server.client.call(f"assign task {task.id}", "PATCH", f"/api/tasks/{task.id}", json=payload)

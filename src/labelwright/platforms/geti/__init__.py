@@ -32,6 +32,9 @@ ENTRY = PlatformEntry(
         translations=False,
         instructions=False,
     ),
+    assigns_labelers=False,
+    unchangeable="Its API creates projects with their labels, and no call is known here that adds one later. Add the "
+    "label on the project's page in Geti, then run the command again with --ledger-only",
     images=ImageLimits(
         smallest_side=32,
         largest_side=20_000,

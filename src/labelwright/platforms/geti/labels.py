@@ -241,6 +241,9 @@ def annotations_for(project: GetiProject, image: LabeledImage, unit: CoordinateU
     A label of a classification task is added to the annotation of the same shape, because 2.x refuses it alone.
     Raises PlatformRefused for a label that the project lacks, and for an empty image where it has no empty label.
     """
+    if image.size is None:
+        message = f"image '{image.name}': its size is unknown"
+        raise PlatformRefused(NAME, "annotate an image", message=message, advice="Name its width and height.")
     entries = [(annotation, *_label_of(project, image, annotation.label)) for annotation in image.annotations]
     entries.sort(key=lambda item: item[1].type in GLOBAL_TASKS)
     labels: dict[tuple[Shape, int], list[tuple[str, float]]] = {}

@@ -13,6 +13,7 @@ from urllib.parse import urljoin
 import requests
 
 from labelwright.network.deadlines import OutOfTime, current_limit, sleep, time_limit
+from labelwright.network.guards import before_change
 from labelwright.platforms.errors import AccessDenied, PlatformError, PlatformRefused, PlatformUnavailable
 from labelwright.platforms.values import Secret
 from labelwright.security.masking import remember
@@ -49,6 +50,7 @@ class Http:
         largest: Bytes of a response that are read into memory at most.
         cookies: Whether cookies of the server are kept, for platforms with sessions.
         explain: May return a more specific error for an error response.
+        unreachable: What to do when reading fails without a response; by default to check the address.
     """
 
     def __init__(
@@ -64,13 +66,14 @@ class Http:
         largest: int = 256 << 20,
         cookies: bool = False,
         explain: Explain | None = None,
+        unreachable: str = "",
     ) -> None:
         self.platform = platform
         self.base_url, self._basic, host = read_address(platform, base_url)
         remember(base_url, self._basic, keep=True)
         self._headers = headers or {}
         self._timeout, self._whole, self._patience, self._largest = timeout, whole, patience, largest
-        self._checker = ResponseChecker(platform, self.base_url, largest)
+        self._checker = ResponseChecker(platform, self.base_url, largest, unreachable)
         self._explain = explain
         self._session = requests.Session()
         adapter = TimedAdapter(pool_connections=4, pool_maxsize=threads)
@@ -273,6 +276,8 @@ class Http:
     def _exchange_in_time(self, request: Request) -> Response:
         """Raises OutOfTime when the request took longer than it may, and other errors of CATCHABLE."""
         rate_limit.wait_for(self.base_url)
+        if request.method not in ("GET", "HEAD"):
+            before_change()
         with time_limit(request.seconds or self._whole) as limit:
             try:
                 return self._transfer(request)

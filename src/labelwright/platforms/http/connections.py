@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Mapping
 from contextvars import ContextVar
 from functools import partial
 from typing import Any, cast
+from urllib.parse import urlsplit
 
-from requests import PreparedRequest, Response
+from requests import PreparedRequest, Request, Response
 from requests.adapters import HTTPAdapter
-from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from requests.utils import get_environ_proxies, select_proxy
+from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool, Timeout
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
 from labelwright.network.deadlines import FOR_EVER, Deadline, OutOfTime, current_limit
 from labelwright.network.timed_sockets import Phases, TimedResponse, connect, resolve
 from labelwright.security.masking import mask_logs_of
+
+from .addresses import is_loopback
 
 _phases: ContextVar[Phases | None] = ContextVar("phases", default=None)
 _PIECE = 1 << 16
@@ -138,5 +143,57 @@ class TimedAdapter(HTTPAdapter):
         token = _phases.set(Phases(whole, connecting or FOR_EVER, reading or FOR_EVER))
         try:
             return super().send(request, stream, timeout, verify, cert, proxies)
+        finally:
+            _phases.reset(token)
+
+
+def environ_proxies(url: str) -> dict[str, str]:
+    """The proxies of the environment for a URL; none for this machine."""
+    return {} if is_loopback(urlsplit(url).hostname or "") else dict(get_environ_proxies(url))
+
+
+class HostConnections:
+    """Keep-alive connections to one host for many small requests, with the deadlines of TimedAdapter.
+
+    What requests finds out anew for each request (proxy, certificates, cookies, redirects) would be half of the work.
+    """
+
+    def __init__(self, url: str, *, threads: int, timeout: float, whole: float, verify: str | bool) -> None:
+        """`timeout` in seconds: to connect, for the headers of a response, and between two pieces of its body.
+
+        verify: as requests takes it.
+        """
+        adapter = TimedAdapter(pool_connections=1, pool_maxsize=threads, max_retries=0)
+        proxies = environ_proxies(url)
+        first = Request("GET", url).prepare()
+        self._pool: Any = adapter.get_connection_with_tls_context(first, verify, proxies)
+        adapter.cert_verify(self._pool, url, verify, None)  # type: ignore[no-untyped-call]
+        self._adapter = adapter  # its pool manager closes the pool when it goes
+        proxy = select_proxy(url, proxies)
+        target = adapter.request_url(first, proxies)
+        whole_url = target != first.path_url  # as a proxy takes it
+        self._base = target[: -len(first.path_url)] if whole_url else ""
+        self._headers: dict[str, str] = adapter.proxy_headers(proxy) if proxy and whole_url else {}
+        self._timeout = Timeout(connect=timeout, read=timeout)
+        self._seconds, self._whole = timeout, whole
+
+    def send(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> BaseHTTPResponse:
+        """Sends one request and reads its whole response. Raises what urllib3 raises, OSError and OutOfTime."""
+        whole = Deadline(self._whole, current_limit())
+        token = _phases.set(Phases(whole, self._seconds, self._seconds))
+        try:
+            return cast(
+                "BaseHTTPResponse",
+                self._pool.urlopen(
+                    method,
+                    f"{self._base}{path}",
+                    body=body,
+                    headers={**self._headers, **headers},
+                    retries=False,
+                    redirect=False,
+                    assert_same_host=False,
+                    timeout=self._timeout,
+                ),
+            )
         finally:
             _phases.reset(token)

@@ -73,7 +73,9 @@ class Fields:
         value = self.json.get(name)
         try:
             moment = datetime.fromisoformat(value) if isinstance(value, str) else None
-            return moment and (moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC))
+            if moment is None or moment.tzinfo is UTC:
+                return moment
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
         except (ValueError, OverflowError):
             return None
 

@@ -7,9 +7,10 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
-from typing import NoReturn
+from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import orjson
 import requests
 
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformRefused, PlatformUnavailable
@@ -51,6 +52,17 @@ def read_response(incoming: requests.Response, request: Request, largest: int) -
     return replace(response, body=b"".join(chunks), complete=complete, cookies=cookies)
 
 
+def _parsed(body: bytes) -> Any:
+    """Parses with orjson, and what it refuses (NaN, UTF-16, half a surrogate) with the slower standard library.
+
+    Whole numbers of more than 64 bits become floats, which `Fields` refuses for ids and counts.
+    """
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return json.loads(body)
+
+
 def _check_length(incoming: requests.Response) -> None:
     """Raises ChunkedEncodingError for a body shorter than its Content-Length, even if it happens to be valid JSON."""
     announced = incoming.headers.get("Content-Length", "")
@@ -68,10 +80,14 @@ def _cookie_secrets(cookies: tuple[str, ...]) -> list[str]:
 
 
 class ResponseChecker:
-    """Checks the responses of one platform. `largest` is the limit of a body in bytes."""
+    """Checks the responses of one platform.
 
-    def __init__(self, platform: str, base_url: str, largest: int) -> None:
+    `largest` is the limit of a body in bytes, `unreachable` the advice when reading fails without a response.
+    """
+
+    def __init__(self, platform: str, base_url: str, largest: int, unreachable: str = "") -> None:
         self._platform, self._base_url, self._largest = platform, base_url, largest
+        self._unreachable = unreachable or f"Check that {base_url} can be reached, and try again."
 
     def check(self, request: Request, response: Response) -> Response:
         """Returns the response with its data. Raises the PlatformError that its status or its body stands for."""
@@ -93,7 +109,7 @@ class ResponseChecker:
             kind = cut_masked(response.media_type, 60) or "of no type"
             self._not_believed(request, response, f"the answer is {kind}, not {expected}")
         with suppress(ValueError, RecursionError):
-            return replace(response, data=json.loads(response.body))
+            return replace(response, data=_parsed(response.body))
         self._not_believed(request, response, "the answer is not valid JSON")
 
     def error(self, request: Request, response: Response) -> PlatformError:
@@ -126,7 +142,7 @@ class ResponseChecker:
         if error is not PlatformUnavailable:
             return f"Check the address {self._base_url} and the settings of certificates and proxies."
         if request.method in ("GET", "HEAD"):
-            return f"Check that {self._base_url} can be reached, and try again."
+            return self._unreachable
         return _LOOK_FIRST
 
     def _not_believed(self, request: Request, response: Response, text: str) -> NoReturn:

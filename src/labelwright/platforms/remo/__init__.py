@@ -32,5 +32,6 @@ ENTRY = PlatformEntry(
         translations=False,
         instructions=False,
     ),
+    assigns_labelers=False,
     images=ImageLimits(formats=frozenset({"JPEG", "PNG", "TIFF"})),
 )

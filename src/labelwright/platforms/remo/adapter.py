@@ -18,6 +18,7 @@ from labelwright.domain import (
     Annotation,
     Box,
     Geometry,
+    ImageState,
     LabeledImage,
     LabelSchema,
     Mask,
@@ -29,11 +30,14 @@ from labelwright.platforms.batches import for_each
 from labelwright.platforms.errors import NotFound, PlatformRefused
 from labelwright.platforms.protocol import (
     CampaignOrder,
+    ChangesCampaigns,
     DeletesCampaigns,
     FindsDeletedImages,
     ImageToSend,
+    LabelerAccess,
     LabelsPage,
     ListsLabels,
+    ListsUnlabeledImages,
     Platform,
     PlatformLabels,
     RecallsImages,
@@ -47,6 +51,7 @@ from labelwright.platforms.protocol import (
     ShowsCampaigns,
     TakesImages,
     TakesPredictions,
+    UnlabeledImage,
 )
 from labelwright.platforms.shape_notices import ShapeNotices
 
@@ -116,6 +121,8 @@ class Remo(
     TakesImages,
     FindsDeletedImages,
     ListsLabels,
+    ListsUnlabeledImages,
+    ChangesCampaigns,
     RecallsImages,
     ReopensImages,
     DeletesCampaigns,
@@ -251,12 +258,39 @@ class Remo(
             return {}
         return {image: f"deleted from dataset {dataset} in Remo" for image in images if image not in existing}
 
+    def list_unlabeled_images(self, campaign: str) -> Iterator[UnlabeledImage]:
+        """Objects on such an image may be predictions, so that they do not tell whether somebody began it."""
+        dataset, annotation_set = _ids(campaign, f"list the unlabeled images of campaign {campaign}")
+        labeled = self._reading(dataset, annotation_set, anew=True).ids()
+        for image in self.list_images(dataset):
+            if image.id not in labeled:
+                name, where = our_name(image.name), f"image {image.id} of dataset {dataset}"
+                yield UnlabeledImage(image.id, name, ImageState.NOT_LABELED, where)
+
     def list_labels(self, campaign: str) -> PlatformLabels:
         _, annotation_set = _ids(campaign, f"list the labels of campaign {campaign}")
         spelling = self._spelling(campaign)
         return PlatformLabels(
             tuple(spelling(label_class.name) for label_class in self.read_annotation_set(annotation_set).classes)
         )
+
+    def change_campaign(self, campaign: str, order: CampaignOrder) -> LabelerAccess | None:
+        """Adds the classes that are missing. Everything else in an order, Remo does not have."""
+        operation = f"change campaign {campaign}"
+        _, annotation_set = _ids(campaign, operation)
+        refuse_what_looks_alike(operation, order.labels.names)
+        current = self.read_annotation_set(annotation_set)
+        task = self._task or task_for(order.labels, operation)
+        if current.task != task:
+            message = f"its annotation set is for {current.task.lower()}, and the labels would need {task.lower()}"
+            advice = "An annotation set keeps its task: launch these labels as a campaign of their own."
+            raise PlatformRefused(NAME, operation, message=message, advice=advice)
+        existing = {class_name(label_class.name) for label_class in current.classes}
+        for name in map(class_name, order.labels.names):
+            if name not in existing:
+                self.add_class(annotation_set, name)
+        self.session.memory["labels", campaign] = order.labels.names
+        return None
 
     def recall_days(self) -> float:
         return self._watch_days

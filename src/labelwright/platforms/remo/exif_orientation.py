@@ -1,4 +1,4 @@
-"""Prepares images for upload: rotates those that have an EXIF orientation, which Remo ignores.
+"""Prepares images for upload: rotates those that browsers show turned, since Remo ignores orientations.
 
 Remo's widths, heights and coordinates are those of the stored pixels, while labels are those of the displayed image.
 """
@@ -10,14 +10,13 @@ from io import BytesIO
 from typing import BinaryIO
 
 from PIL import Image as Pillow
-from PIL import ImageOps
 
+from labelwright.imaging import orientation
+from labelwright.imaging.orientation import shown_orientation
 from labelwright.platforms.http.multipart import FormFile
 from labelwright.platforms.protocol import ImageToSend
 
 from .names import FORMATS, LONGEST, file_name
-
-_ORIENTATION = 0x0112
 
 
 def why_not(image: ImageToSend) -> str | None:
@@ -50,14 +49,18 @@ def upright(data: bytes) -> bytes:
 
 
 def _upright(data: bytes) -> bytes:
-    with Pillow.open(BytesIO(data)) as picture:
-        if picture.getexif().get(_ORIENTATION, 1) in (0, 1):
+    file = BytesIO(data)
+    with Pillow.open(file) as picture:
+        turned_by = shown_orientation(picture, file)
+        if turned_by == 1:
             return data
-        turned = ImageOps.exif_transpose(picture)
-        how = {"quality": 95, "subsampling": 0} if picture.format == "JPEG" else {}
-        profile = picture.info.get("icc_profile")
+        kind, profile = picture.format, picture.info.get("icc_profile")
+        if kind == "MPO":
+            kind = "JPEG"
+        turned = orientation.upright(picture, file).copy()  # without the tags of a TIFF
+        how = {"quality": 95, "subsampling": 0} if kind == "JPEG" else {}
         buffer = BytesIO()
-        turned.save(buffer, picture.format, **how, **({"icc_profile": profile} if profile else {}))
+        turned.save(buffer, kind, **how, exif=b"", **({"icc_profile": profile} if profile else {}))
     return buffer.getvalue()
 
 

@@ -83,6 +83,11 @@ class Reading:
             "INSERT OR IGNORE INTO images (id, name, width, height, skipped) VALUES (?, ?, ?, ?, ?)", row
         )
 
+    def ids(self) -> frozenset[str]:
+        """Ids of the images that are done or skipped."""
+        with self._lock:
+            return frozenset(row[0] for row in self._database.execute("SELECT id FROM images"))
+
     def has_objects(self, name: str) -> bool:
         row = self._database.execute("SELECT item FROM said WHERE name = ?", (name,)).fetchone()
         item = json.loads(row[0]) if row else {}

@@ -7,9 +7,10 @@ from labelwright.platforms.label_support import LabelSupport
 
 def load() -> Adapter:
     from .adapter import Options, Scale, connect
+    from .options import image_limits
     from .order import check_labels
 
-    return Adapter(Scale, Options, connect, check_labels)
+    return Adapter(Scale, Options, connect, check_labels, image_limits)
 
 
 ENTRY = PlatformEntry(
@@ -33,8 +34,13 @@ ENTRY = PlatformEntry(
         translations=False,
         instructions=True,
     ),
+    assigns_labelers=False,
+    unchangeable="Its tasks keep the labels and instructions with which they were created. Launch new labels as a "
+    "campaign of their own, under another title. Instructions of a Rapid project can be changed on the project's page: "
+    "then run the command again with --ledger-only",
     images=ImageLimits(
         largest_side=10_000,
+        most_bytes_uploaded=80_000_000,
         formats=frozenset({"JPEG", "MPO", "PNG", "BMP", "GIF", "TIFF"}),
         stops_launch=True,
     ),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from labelwright.platforms.image_limits import ImageLimits
 
 from .sending import Attachments
 
@@ -42,6 +46,12 @@ class Options(BaseModel):
     patience_seconds: float = Field(60.0, ge=0, le=600, title="Longest Retry-After that is waited out at once")
     storm_seconds: float = Field(60.0, ge=0, le=600, title="Longest wait for 429s without Retry-After")
     back_off_seconds: float = Field(1.0, ge=0, le=60, title="First pause of all threads after such a 429; it doubles")
+
+
+def image_limits(limits: ImageLimits, options: Mapping[str, Any]) -> ImageLimits:
+    """The limits of a campaign with these options, by the way in which its images reach Scale."""
+    attachments = options.get("attachments")
+    return replace(limits, uploads=attachments != "url", fetches_urls=attachments != "upload")
 
 
 def mode_of(key: str) -> KeyMode:

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi import Path as PathParameter
 from fastapi.security import APIKeyHeader
+from pydantic import BaseModel
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from labelwright.security.identity import PATH, code_of, is_nonce, make_key
@@ -19,13 +20,15 @@ from labelwright.service.access import EMAIL, Access, Identity, checked_email
 from labelwright.service.admin_file import AdminFile
 from labelwright.service.campaign_changes import CampaignChanges
 from labelwright.service.campaigns import Campaigns, Order
-from labelwright.service.config import ServiceConfig
+from labelwright.service.config import Limits, ServiceConfig
 from labelwright.service.heavy_work import HeavyWork
 from labelwright.service.idempotency import KEY
+from labelwright.service.image_limits import image_limits
 from labelwright.service.image_sets import ImageSets
 from labelwright.service.imaging.pictures import Pictures
 from labelwright.service.labels_csv import Finishing, csv_name
 from labelwright.service.objects import Objects
+from labelwright.service.predictions import Predictions
 from labelwright.service.reopening import Reopening
 from labelwright.service.storage.protocol import Storage
 
@@ -66,6 +69,7 @@ class Parts:
     campaigns: Campaigns
     changes: CampaignChanges
     objects: Objects
+    predictions: Predictions
     reopening: Reopening
     finishing: Finishing
     storage: Storage
@@ -119,6 +123,9 @@ Title = Annotated[str | None, Query(max_length=200, description="Only the one of
 _changing = [Depends(_idempotent)]
 OK = "ok"
 
+FEATURES = ["label_schema", "allow_skip", "notes", "predictions"]
+"""Optional parts of the API, in GET /health."""
+
 
 def routes(parts: Parts) -> APIRouter:
     router = APIRouter()
@@ -130,13 +137,14 @@ def routes(parts: Parts) -> APIRouter:
     return router
 
 
-def health() -> APIRouter:
+def health(limits: Limits) -> APIRouter:
     router = APIRouter()
 
     @router.get("/health", response_model=models.Health, tags=["health"])
     async def health() -> Response:  # needs no thread: all of them may be busy
-        """Returns the service's status and version. Needs no key."""
-        return JSONResponse({"status": "ok", "version": version("labelwright"), "features": ["label_schema"]})
+        """Returns the service's status and version, and which images it takes. Needs no key."""
+        known = {"status": "ok", "version": version("labelwright"), "features": FEATURES}
+        return JSONResponse({**known, "limits": image_limits(limits)})
 
     return router
 
@@ -257,6 +265,7 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
             order.instructions,
             order.label_translations,
             [label.model_dump() for label in order.label_schema] if order.label_schema is not None else None,
+            order.allow_skip,
         )
         return JSONResponse(campaigns.create(order_values, who))
 
@@ -328,21 +337,13 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
     def list_images_of_campaign(campaign: Id, who: Anyone, number: Number = 1, per_page: PerPage = None) -> Response:
         return JSONResponse(campaigns.images(campaign, who, page_of(number, per_page, limits)))
 
-    body = models.ImageObjects.model_json_schema(ref_template="#/components/schemas/{model}")
-    body.pop("$defs")
-
     @router.put(
         "/campaigns/{campaign}/objects",
         response_model=str,
         responses=_errors(404, 409, 413, 422),
         dependencies=_changing,
         tags=["labeling"],
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"application/json": {"schema": {"type": "array", "items": body}}},
-            }
-        },
+        openapi_extra=_list_body(models.ImageObjects),
     )
     async def put_objects(campaign: Id, who: Anyone, request: Request) -> Response:
         """Replaces the objects of these images, all or none. The last image completes the campaign."""
@@ -362,6 +363,14 @@ def _campaigns(router: APIRouter, parts: Parts) -> None:
         """Lists the objects of labeled images only."""
         listed = parts.objects.list(campaign, page_of(number, per_page, limits))
         return Response(listed, media_type="application/json")
+
+
+def _list_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Returns the OpenAPI schema of a body that is a list, parsed without pydantic to keep numbers exactly as sent."""
+    items = model.model_json_schema(ref_template="#/components/schemas/{model}")
+    items.pop("$defs")
+    schema = {"type": "array", "items": items}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _users(router: APIRouter, parts: Parts) -> None:

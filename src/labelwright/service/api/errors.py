@@ -1,4 +1,4 @@
-"""Error responses of the service: `{"error": {"code", "message", "details"}}`, whatever went wrong.
+"""Error responses of the service: `{"error": {"code", "error_code", "message", "details"}}`, whatever went wrong.
 
 ServiceError      status and code
 |- Unknown        404  does not exist, or not for this key: both look the same
@@ -28,19 +28,20 @@ from labelwright.service.bodies import ClientGone
 log = logging.getLogger("labelwright.service")
 
 CODES = {
-    400: "bad_request",
-    401: "unauthenticated",
-    403: "forbidden",
-    404: "not_found",
-    405: "method_not_allowed",
-    409: "conflict",
-    412: "stale",
-    413: "too_large",
-    422: "invalid",
-    428: "revision_missing",
-    500: "internal",
-    503: "unavailable",
+    400: ("bad_request", "LW8001"),
+    401: ("unauthenticated", "LW8002"),
+    403: ("forbidden", "LW8003"),
+    404: ("not_found", "LW8004"),
+    405: ("method_not_allowed", "LW8005"),
+    409: ("conflict", "LW8006"),
+    412: ("stale", "LW8007"),
+    413: ("too_large", "LW8008"),
+    422: ("invalid", "LW8009"),
+    428: ("revision_missing", "LW8010"),
+    500: ("internal", "LW8011"),
+    503: ("unavailable", "LW8012"),
 }
+"""By HTTP status: the name of the error in responses, and its code in the reference."""
 
 
 class ServiceError(Exception):
@@ -76,6 +77,9 @@ class Busy(ServiceError):
     status = 503
 
 
+LISTED = 1_000
+"""Faults of one request that the models refuse."""
+
 RETRY_AFTER = "10"
 """Seconds that a client is asked to wait after a 503."""
 
@@ -108,7 +112,8 @@ def database_busy(error: Exception) -> Busy | None:
 
 
 def error_response(status: int, message: str, details: Any = None) -> JSONResponse:
-    body = {"error": {"code": CODES.get(status, f"http_{status}"), "message": message, "details": details}}
+    name, code = CODES.get(status, (f"http_{status}", CODES[500 if status >= 500 else 400][1]))
+    body = {"error": {"code": name, "error_code": code, "message": message, "details": details}}
     return JSONResponse(body, status, {"Retry-After": RETRY_AFTER} if status == 503 else None)
 
 
@@ -161,7 +166,7 @@ def _methods(request: Request) -> set[str]:
 
 def _invalid(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)  # noqa: S101
-    faults = [{"where": where(fault["loc"]), "problem": fault["msg"]} for fault in error.errors()[:100]]
+    faults = [{"where": where(fault["loc"]), "problem": fault["msg"]} for fault in error.errors()[:LISTED]]
     first = faults[0]
     return error_response(422, f"{first['where']}: {first['problem']}", faults)
 

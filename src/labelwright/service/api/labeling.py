@@ -9,9 +9,10 @@ If-Match, and objects are written only if it is still current, so that two open 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any
 
 import orjson
@@ -19,32 +20,30 @@ from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Header, Request
 from PIL import Image as Pillow
 from pydantic import BaseModel
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, select
 from starlette.responses import FileResponse, JSONResponse, RedirectResponse, Response
 
 from labelwright.service.access import Identity
 from labelwright.service.campaigns import campaign_json, find_campaign
-from labelwright.service.database import Database, campaign_images, campaigns, images, users
+from labelwright.service.database import Database, campaigns, users
 from labelwright.service.imaging.decoding import TooMuchMemory
+from labelwright.service.notes import notes_of_image
 from labelwright.service.objects import Objects
+from labelwright.service.predictions import predictions_of
 from labelwright.service.reopening import reopened_reasons
+from labelwright.service.request_faults import refuse
 
 from . import models
 from .campaigns import Anyone, Id, Number, Parts, PerPage, _errors
-from .errors import Invalid, ServiceError, Unknown
+from .errors import Invalid, ServiceError
+from .labeled_images import find_image, revision_of, stale
+from .notes import Note
 from .pagination import page_of
 
 BROWSERS_SHOW = frozenset({"JPEG", "PNG", "GIF", "WEBP", "BMP"})
 """All other formats are shown as PNG."""
 
-
 Pause = Callable[[], None]
-
-
-class Stale(ServiceError):
-    """The stored objects changed since the writer read them."""
-
-    status = 412
 
 
 class Self(BaseModel):
@@ -71,6 +70,9 @@ class LabelingImage(BaseModel):
     objects: list[models.Object]
     revision: str
     reopened: str | None
+    predictions: list[models.PredictedObject]
+    skipped: str | None
+    notes: list[Note]
 
 
 class Submission(BaseModel):
@@ -114,8 +116,11 @@ class LabelingImages:
     def read(self, campaign: int, image: int, who: Identity) -> tuple[bytes, str]:
         """Returns the image's JSON document and its revision."""
         with self._database.read() as connection:
-            row = _image(connection, campaign, image, who)
+            row = find_image(connection, campaign, image, who)
             reopened = reopened_reasons(connection, campaign, [image]).get(image)
+            # Whoever submitted it has judged them: they are suggestions until then.
+            predicted = predictions_of(connection, campaign, image) if row.objects is None else "[]"
+            notes = notes_of_image(connection, campaign, image)
         revision = revision_of(row)
         document = {
             "image_id": image,
@@ -126,6 +131,9 @@ class LabelingImages:
             "objects": orjson.Fragment(row.objects or "[]"),
             "revision": revision,
             "reopened": reopened,
+            "predictions": orjson.Fragment(predicted),
+            "skipped": row.skipped,
+            "notes": notes,
         }
         return orjson.dumps(document), revision
 
@@ -138,50 +146,58 @@ class LabelingImages:
         """
         objects = _listed(body, "objects")
         with self._database.read() as connection:
-            _image(connection, campaign, image, who)
+            find_image(connection, campaign, image, who)
         if expected is None:
             raise ServiceError("send the revision that you have seen in If-Match", status=428)
-        stored = self._store(campaign, {image: (expected.strip('"'), objects)}, who, pause)
+        stored = self._store(campaign, {image: (expected.strip('"'), objects)}, who, pause, lambda _: "body")
         return {"revision": stored["revisions"][str(image)], "campaign": stored["campaign"]}
 
     def submit_all(self, campaign: int, who: Identity, body: bytes, pause: Pause) -> dict[str, Any]:
         """Stores the objects of several images, all or none."""
         with self._database.read() as connection:
             find_campaign(connection, campaign, who)
-        return self._store(campaign, _read_submissions(body), who, pause)
+        return self._store(campaign, _read_submissions(body), who, pause, "body.images[{}]".format)
 
-    def _store(self, campaign: int, writes: dict[int, Write], who: Identity, pause: Pause) -> dict[str, Any]:
+    def _store(
+        self, campaign: int, writes: dict[int, Write], who: Identity, pause: Pause, place: Callable[[int], str]
+    ) -> dict[str, Any]:
         body = orjson.dumps([{"image_id": image, "objects": objects} for image, (_, objects) in writes.items()])
         check = partial(_check_revisions, campaign=campaign, writes=writes, who=who)
-        self._objects.put(campaign, body, who, check, pause)
+        self._objects.put(campaign, body, who, check, pause, place)
         with self._database.read() as connection:
             return {
-                "revisions": {str(image): revision_of(_image(connection, campaign, image, who)) for image in writes},
+                "revisions": {
+                    str(image): revision_of(find_image(connection, campaign, image, who)) for image in writes
+                },
                 "campaign": _read_campaign(connection, campaign, who),
             }
 
 
 def _read_submissions(body: bytes) -> dict[int, Write]:
     writes: dict[int, Write] = {}
+    faults: list[tuple[str, str]] = []
     for number, entry in enumerate(_listed(body, "images")):
+        where = f"images[{number}]"
         if not isinstance(entry, dict) or entry.keys() != {"image_id", "objects", "revision"}:
-            raise Invalid(f"images[{number}] is not {{image_id, objects, revision}}")
+            faults.append((f"body.{where}", f"{where} is not {{image_id, objects, revision}}"))
+            continue
         image, objects, revision = entry["image_id"], entry["objects"], entry["revision"]
         if type(image) is not int or image in writes or not isinstance(objects, list) or not isinstance(revision, str):
-            raise Invalid(f"images[{number}] is not {{image_id, objects, revision}} of an image not named before")
+            problem = f"{where} is not {{image_id, objects, revision}} of an image not named before"
+            faults.append((f"body.{where}", problem))
+            continue
         writes[image] = (revision, objects)
+    refuse(faults)
     return writes
 
 
 def _check_revisions(connection: Connection, *, campaign: int, writes: dict[int, Write], who: Identity) -> None:
     for image, (expected, objects) in writes.items():
-        row = _image(connection, campaign, image, who)
+        row = find_image(connection, campaign, image, who)
         # A repeated request whose first response was lost is no conflict.
-        if expected != revision_of(row) and not (row.done and row.objects == orjson.dumps(objects).decode()):
-            raise Stale(
-                "other objects were stored for this image since you opened it",
-                details={"image_id": image, "revision": revision_of(row)},
-            )
+        repeated = row.done and row.skipped is None and row.objects == orjson.dumps(objects).decode()
+        if expected != revision_of(row) and not repeated:
+            raise stale(image, row)
 
 
 def mount_labeling_api(router: APIRouter, parts: Parts, database: Database) -> None:
@@ -280,33 +296,32 @@ def _mount_pictures(router: APIRouter, parts: Parts, database: Database) -> None
         tags=["labeling"],
     )
     async def picture(campaign: Id, image: Id, who: Anyone) -> Response:
-        """Returns the image in a format that browsers display, from the page's own host."""
+        """Returns the image as labelers are to see it, from the page's own host: upright, the first frame, 8 bits."""
         return await to_thread.run_sync(show, campaign, image, who, limiter=showing)
 
     def show(campaign: int, image: int, who: Identity) -> Response:
         with database.read() as connection:
-            row = _image(connection, campaign, image, who)
-        kept = partial(parts.storage.kept, row.blob)
-        if row.filetype not in BROWSERS_SHOW:
+            row = find_image(connection, campaign, image, who)
+        kept: Callable[[], AbstractContextManager[Path]] = partial(parts.storage.kept, row.blob)
+        url = parts.storage.url(row.blob, "")
+        in_browsers, original = row.filetype in BROWSERS_SHOW, None
+        if in_browsers and not url.startswith("/"):
+            # The store is another host, which the page may not ask, and which must not see the labeler's key.
+            original = parts.pictures.original(image, kept)
+            kept = partial(_at, original)
+        if not in_browsers or parts.pictures.needs_png(image, kept):
             try:
                 return FileResponse(parts.pictures.png(image, kept), media_type="image/png")
             except TooMuchMemory as error:
-                raise Invalid(f"the image cannot be shown: {error}") from None
-        url = parts.storage.url(row.blob, "")
-        if url.startswith("/"):
+                if not in_browsers:
+                    raise Invalid(f"the image cannot be shown: {error}") from None
+        if original is None:
             return RedirectResponse(url, 302)
-        # The store is another host, which the page may not ask, and which must not see the labeler's key.
-        return FileResponse(parts.pictures.original(image, kept), media_type=Pillow.MIME[row.filetype])
+        return FileResponse(original, media_type=Pillow.MIME[row.filetype])
 
 
-def revision_of(row: Row[Any]) -> str:
-    """Returns the revision of an image's labels: a hash of its stored objects, "none" before it is labeled.
-
-    Reopening an image does not change it.
-    """
-    if row.objects is None:
-        return "none"
-    return hashlib.sha256((row.objects or "").encode()).hexdigest()[:32]
+def _at(path: Path) -> AbstractContextManager[Path]:
+    return nullcontext(path)
 
 
 def _with_labeler() -> Any:
@@ -320,27 +335,6 @@ def _campaign(row: Row[Any]) -> dict[str, Any]:
 def _read_campaign(connection: Connection, campaign: int, who: Identity) -> dict[str, Any]:
     find_campaign(connection, campaign, who)
     return _campaign(connection.execute(_with_labeler().where(campaigns.c.id == campaign)).one())
-
-
-def _image(connection: Connection, campaign: int, image: int, who: Identity) -> Row[Any]:
-    find_campaign(connection, campaign, who)
-    query = (
-        select(
-            campaign_images.c.done,
-            campaign_images.c.objects,
-            images.c.file_name,
-            images.c.blob,
-            images.c.filetype,
-            images.c.width,
-            images.c.height,
-        )
-        .join(images, images.c.id == campaign_images.c.image_id)
-        .where(and_(campaign_images.c.campaign_id == campaign, campaign_images.c.image_id == image))
-    )
-    row = connection.execute(query).one_or_none()
-    if row is None:
-        raise Unknown(f"there is no image {image} in campaign {campaign}")
-    return row
 
 
 def _listed(body: bytes, name: str) -> list[Any]:

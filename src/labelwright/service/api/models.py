@@ -32,7 +32,7 @@ Id = Annotated[int, Field(ge=1, lt=2**63, strict=True)]
 
 
 class _Body(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class ImageSetOrder(_Body):
@@ -72,6 +72,7 @@ class CampaignOrder(_Body):
     instructions: Annotated[str, Field(max_length=100_000, pattern=r"^[^\x00]*$")] | None = None
     label_translations: dict[Title, dict[Title, Title]] | None = None
     label_schema: Annotated[list[LabelFields], Field(min_length=1, max_length=10_000)] | None = None
+    allow_skip: bool = False
 
 
 class CampaignChange(_Body):
@@ -99,7 +100,7 @@ class BoundingBox(_Body):
 Corners = list[Annotated[list[float], Field(min_length=2, max_length=2)]]
 
 
-class Object(_Body):
+class PredictedObject(_Body):
     """Either `bounding_box`, perhaps with `polygon` or `polygons` (several parts), or `whole_image: true`."""
 
     label: Annotated[str, Field(min_length=1, max_length=200)]
@@ -109,6 +110,20 @@ class Object(_Body):
     polygons: list[Corners] | None = Field(None, description="The parts of one object; the box is around all of them.")
     whole_image: bool | None = Field(None, description="The label is about the image as a whole: no box, no polygon.")
     attributes: dict[str, str] | None = None
+    model_version: Annotated[str, Field(min_length=1, max_length=200)] | None = Field(
+        None, description="Of the model that predicted it."
+    )
+
+
+class ImagePredictions(_Body):
+    image_id: Id
+    objects: list[PredictedObject]
+
+
+class Object(PredictedObject):
+    origin: Literal["person", "prediction", "corrected"] | None = Field(
+        None, description="prediction: a model's, accepted as it was. corrected: a model's, changed by a person."
+    )
 
 
 class ImageObjects(_Body):
@@ -121,6 +136,8 @@ class ImageObjects(_Body):
 
 class Fault(BaseModel):
     code: str
+    error_code: str
+    """Such as LW8006: an entry of docs/errors.md."""
     message: str
     details: Any
 
@@ -220,6 +237,7 @@ class ImagesOfSet(BaseModel):
 class Progress(BaseModel):
     done: int
     total: int
+    skipped: int = Field(default=0, description="Of `done`; only in campaigns whose images may be skipped.")
 
 
 class Campaign(BaseModel):
@@ -237,7 +255,12 @@ class Campaign(BaseModel):
     labels: list[str] = Field(default=[], description="Absent: any label may be given.")
     instructions: str = Field(default="", description="Absent when none were given.")
     label_schema: list[LabelFields] = Field(default=[], description="Absent in campaigns that have names only.")
+    allow_skip: bool = Field(default=False, description="Whether labelers may skip images; absent when they may not.")
     labels_csv_url: str = Field(default="", description="A signed URL; there once the campaign is finished.")
+    unanswered_notes: int = Field(
+        default=0,
+        description="Notes of labelers without an answer; in GET /campaigns/{id} only, and absent without any.",
+    )
 
 
 class AccessToken(BaseModel):
@@ -274,6 +297,7 @@ class LabeledImage(BaseModel):
     objects: list[Object]
     date_labeled: str
     labeled_by: str
+    skipped: str = Field(default="", description="The labeler's reason; only in images that were skipped.")
 
 
 class CampaignObjects(BaseModel):
@@ -281,7 +305,27 @@ class CampaignObjects(BaseModel):
     pagination: Pagination
 
 
+class PredictedImage(BaseModel):
+    image_id: int
+    date_predicted: str
+    objects: list[PredictedObject]
+
+
+class CampaignPredictions(BaseModel):
+    images: list[PredictedImage]
+    pagination: Pagination
+
+
+class ImageLimits(BaseModel):
+    image_bytes: int
+    image_pixels: int
+    image_pixels_by_format: dict[str, int] = Field(description="Where a format needs more memory to be decoded.")
+    decoding_bytes: int = Field(description="Of memory in which one image is decoded.")
+    formats: list[str]
+
+
 class Health(BaseModel):
     status: Literal["ok"]
     version: str
     features: list[str] = Field(description="Optional parts of this API that the server has.")
+    limits: ImageLimits = Field(description="Of images that are uploaded: beyond them an image is left out of its set.")

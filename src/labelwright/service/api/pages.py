@@ -1,4 +1,4 @@
-"""The labeling page at /label and the admin page at /: static files with strict headers.
+"""The labeling page at /label, the admin page at / and the API's documentation at /docs: files with strict headers.
 
 The pages hold no data and need no key; what they show comes from the API, with the key that the person enters.
 Everything that a page loads comes from this host.
@@ -7,7 +7,7 @@ Everything that a page loads comes from this host.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 
@@ -38,9 +38,16 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
+_DOCS_HEADERS = {
+    **HEADERS,
+    # Swagger UI draws its icons from its style sheet.
+    "Content-Security-Policy": POLICY.replace("img-src 'self' blob:", "img-src 'self' data:"),
+}
+
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "css": "text/css; charset=utf-8",
+    "json": "application/json",
     "js": "text/javascript; charset=utf-8",
     "svg": "image/svg+xml",
 }
@@ -51,15 +58,17 @@ def mount_pages(app: FastAPI) -> None:
     files_by_name = _read(files("labelwright.service").joinpath("page"), "")
     app.add_route("/label", _route(files_by_name["label.html"]), ["GET"], include_in_schema=False)
     app.add_route("/", _route(files_by_name["admin.html"]), ["GET"], include_in_schema=False)
+    docs = _File(files_by_name["docs.html"].body, _TYPES["html"], _DOCS_HEADERS)
+    app.add_route("/docs", _route(docs), ["GET"], include_in_schema=False)
     for name, file in files_by_name.items():
         if not name.endswith(".html"):
             app.add_route(f"/page/{name}", _route(file), ["GET"], include_in_schema=False)
 
 
 class _File:
-    def __init__(self, body: bytes, content_type: str) -> None:
+    def __init__(self, body: bytes, content_type: str, headers: Mapping[str, str] = HEADERS) -> None:
         self.body = body
-        self.headers = {**HEADERS, "Content-Type": content_type, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
+        self.headers = {**headers, "Content-Type": content_type, "ETag": f'"{hashlib.sha256(body).hexdigest()[:32]}"'}
 
 
 def _read(folder: Traversable, prefix: str) -> dict[str, _File]:

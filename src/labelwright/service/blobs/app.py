@@ -20,7 +20,9 @@ from starlette.types import Receive, Scope, Send
 from labelwright.service.api.errors import DATABASE_ERRORS, RETRY_AFTER, Busy, database_busy
 from labelwright.service.bodies import Body, BodyBudget, BodyBudgetExceeded, BodyShare, ClientGone
 from labelwright.service.config import Limits
+from labelwright.service.database import Database
 
+from .puts import Put, Puts, written
 from .requests import (
     UNNAMABLE,
     BlobRequest,
@@ -41,6 +43,7 @@ log = logging.getLogger("labelwright.service.blobs.store")
 
 T = TypeVar("T")
 Headers = list[tuple[bytes, bytes]]
+Operation = Callable[[BlobRequest], Awaitable[BlobResponse]]
 
 SERVED_TYPES = frozenset(
     {"image/jpeg", "image/png", "image/gif", "image/webp", "image/bmp", "image/tiff", "image/x-portable-anymap"}
@@ -52,12 +55,31 @@ _GATHER = 1024**2
 
 
 class BlobApi:
-    def __init__(self, blobs: Blobs, signer: Signer, limits: Limits) -> None:
+    """`stored` is called with the container and what was stored in it."""
+
+    def __init__(
+        self,
+        database: Database,
+        blobs: Blobs,
+        signer: Signer,
+        limits: Limits,
+        stored: Callable[[str, Sequence[Blob]], None],
+    ) -> None:
         self._blobs = blobs
+        self._puts = Puts(database, blobs, self._thread, stored)
         self._signer = signer
         self._limits = limits
         self._threads = ThreadPoolExecutor(8, "blobs")
         self._held = BodyBudget(limits.bodies_bytes)
+        self._verbs: dict[tuple[str, str | None], tuple[Operation, str]] = {
+            ("PUT", None): (self._put, "w"),
+            ("PUT", "block"): (self._put_block, "wc"),
+            ("PUT", "blocklist"): (self._put_block_list, "w"),
+            ("GET", None): (self._get, "r"),
+            ("HEAD", None): (self._get, "r"),
+            ("GET", "blocklist"): (self._get_block_list, "r"),
+            ("DELETE", None): (self._delete, "d"),
+        }
 
     def close(self) -> None:
         self._threads.shutdown(wait=True)
@@ -127,28 +149,20 @@ class BlobApi:
             raise BlobRefused(403, "AuthorizationPermissionMismatch", message)
         return await operation(call)
 
-    def _verb(self, call: BlobRequest) -> tuple[Callable[[BlobRequest], Awaitable[BlobResponse]], set[str]]:
+    def _verb(self, call: BlobRequest) -> tuple[Operation, set[str]]:
         """Returns the handler of a request, and the rights of which it needs one."""
         comp = call.query.get("comp")
         if call.blob is None:
             if call.method == "GET" and comp == "list" and call.query.get("restype") == "container":
                 return self._list, {"l"}
             raise BlobRefused(403, "AuthorizationPermissionMismatch", "Containers can be listed here, nothing else.")
-        # The right to create is the right to write a blob that is not there yet: only with If-None-Match.
-        write = {"w", "c"} if call.headers.get("if-none-match") == "*" else {"w"}
-        verbs: dict[tuple[str, str | None], tuple[Callable[[BlobRequest], Awaitable[BlobResponse]], set[str]]] = {
-            ("PUT", None): (self._put, write),
-            ("PUT", "block"): (self._put_block, {"w", "c"}),
-            ("PUT", "blocklist"): (self._put_block_list, write),
-            ("GET", None): (self._get, {"r"}),
-            ("HEAD", None): (self._get, {"r"}),
-            ("GET", "blocklist"): (self._get_block_list, {"r"}),
-            ("DELETE", None): (self._delete, {"d"}),
-        }
         try:
-            return verbs[call.method, comp]
+            operation, rights = self._verbs[call.method, comp]
         except KeyError:
             raise BlobRefused(501, "NotImplemented", f"{call.method} with comp={comp} is not served here.") from None
+        # The right to create is the right to write a blob that is not there yet: only with If-None-Match.
+        only_new = rights == "w" and call.headers.get("if-none-match") == "*"
+        return operation, set("wc" if only_new else rights)
 
     # --- the verbs
 
@@ -159,19 +173,8 @@ class BlobApi:
         checksums = [md5_header(call, "content-md5"), md5_header(call, "x-ms-blob-content-md5")]
         name, metadata = blob_name(call), metadata_headers(call)
         incoming, rest = await self._body(call)
-
-        def finish() -> Blob:
-            return self._blobs.put(
-                call.container,
-                name,
-                incoming,
-                md5=_closed(incoming, rest, checksums),
-                content_type=content_type(call),
-                metadata=metadata,
-                condition=call.condition,
-            )
-
-        blob = await self._thread(finish)
+        put = Put(call.container, name, incoming, rest, checksums, content_type(call), metadata, call.condition)
+        blob = await self._puts.store(put)
         return BlobResponse(201, _written(blob))
 
     async def _put_block(self, call: BlobRequest) -> BlobResponse:
@@ -182,7 +185,7 @@ class BlobApi:
         incoming, rest = await self._body(call)
 
         def finish() -> str:
-            md5 = _closed(incoming, rest, checksums)
+            md5 = written(incoming, rest, checksums)
             self._blobs.put_block(call.container, name, block_id, incoming)
             return md5
 
@@ -200,22 +203,13 @@ class BlobApi:
         except BadXml as error:
             raise BlobRefused(400, "InvalidXmlDocument", str(error)) from None
 
-        def finish() -> Blob:
-            incoming = self._blobs.join_blocks(call.container, name, listed_blocks, self._limits.upload_bytes)
-            incoming.close()
-            blob = self._blobs.put(
-                call.container,
-                name,
-                incoming,
-                md5=md5,
-                content_type=content_type(call),
-                metadata=metadata,
-                condition=call.condition,
-            )
-            self._blobs.drop_blocks(call.container, name)
-            return blob
-
-        return BlobResponse(201, _written(await self._thread(finish)))
+        joined = partial(self._blobs.join_blocks, call.container, name, listed_blocks, self._limits.upload_bytes)
+        incoming = await self._thread(joined)
+        kind = content_type(call)
+        put = Put(call.container, name, incoming, (), [md5], kind, metadata, call.condition, joined=True)
+        blob = await self._puts.store(put)
+        await self._thread(self._blobs.drop_blocks, call.container, name)
+        return BlobResponse(201, _written(blob))
 
     async def _get_block_list(self, call: BlobRequest) -> BlobResponse:
         staged = await self._thread(self._blobs.staged, call.container, blob_name(call))
@@ -306,11 +300,6 @@ def _check_length(length: int, largest: int) -> None:
         raise BlobRefused(413, "RequestBodyTooLarge", f"A blob is at most {largest} bytes here.")
 
 
-def _check_md5(md5: str, checksums: Sequence[str | None]) -> None:
-    if any(checksum is not None and checksum != md5 for checksum in checksums):
-        raise BlobRefused(400, "Md5Mismatch", "The MD5 given is not that of the bytes that came.")
-
-
 async def _small_body(body: Body, held: BodyShare, largest: int) -> bytes:
     """Reads the whole body. Raises BodyBudgetExceeded when other requests take all the memory."""
     read = bytearray()
@@ -320,20 +309,6 @@ async def _small_body(body: Body, held: BodyShare, largest: int) -> bytes:
         read += chunk
         _check_length(len(read), largest)
     return bytes(read)
-
-
-def _closed(incoming: Incoming, rest: Sequence[bytes], checksums: Sequence[str | None]) -> str:
-    """Writes the rest of a file and returns the MD5 of all.
-
-    Raises BlobRefused if the client sent a different checksum."""
-    try:
-        incoming.write(rest)
-        md5 = incoming.close()
-        _check_md5(md5, checksums)
-    except BaseException:
-        incoming.drop()
-        raise
-    return md5
 
 
 def _written(blob: Blob) -> dict[str, str]:

@@ -143,58 +143,43 @@ class Blobs:
 
     # --- blobs
 
-    def put(
-        self,
-        container: str,
-        name: str,
-        incoming: Incoming,
-        *,
-        md5: str | None,
-        content_type: str,
-        metadata: Mapping[str, str] | None = None,
-        condition: Condition = Condition(),
-    ) -> Blob:
-        """Stores `incoming`, which is closed, as a blob. On failure its file is deleted."""
-        blob = fresh_blob(name, incoming.file, incoming.size, md5, content_type, metadata=metadata)
-        try:
-            with self._database.write(durable=False) as connection:
-                before = self.put_row(connection, container, blob, condition)
-        except BaseException:
-            incoming.drop()
-            raise
-        if before:
-            self.unlink_unused([before])
-        return blob
+    def put_row(self, connection: Connection, container: str, blob: Blob) -> str | None:
+        """Stores the blob's row; returns the replaced file, if any, to pass to `unlink_unused` after the commit."""
+        return next(iter(self.put_rows(connection, container, [(blob, Condition())])[1]), None)
 
-    def put_row(
-        self,
-        connection: Connection,
-        container: str,
-        blob: Blob,
-        condition: Condition = Condition(),
-        *,
-        sealed: bool = False,
-    ) -> str | None:
-        """Inserts the blob's row; returns the replaced file, if any, to pass to `unlink_unused` after the commit."""
-        container_id = self._container(connection, container, writing=not sealed)
-        here = and_(blobs.c.container_id == container_id, blobs.c.name == blob.name)
-        before = connection.execute(select(blobs.c.id, blobs.c.etag, blobs.c.file).where(here)).one_or_none()
-        condition.check_write(before.etag if before else None)
-        values = {
-            "name": blob.name,
-            "file": blob.file,
-            "size": blob.size,
-            "md5": blob.md5,
-            "content_type": blob.content_type,
-            "etag": blob.etag,
-            "modified": blob.modified,
-            "metadata": json.dumps(dict(blob.metadata)) if blob.metadata else None,
-        }
-        if before is None:
-            connection.execute(insert(blobs).values(container_id=container_id, **values))
-            return None
-        connection.execute(update(blobs).where(blobs.c.id == before.id).values(**values))
-        return str(before.file) if before.file != blob.file else None
+    def put_rows(
+        self, connection: Connection, container: str, puts: Sequence[tuple[Blob, Condition]]
+    ) -> tuple[list[BlobRefused | None], list[str]]:
+        """Stores the rows of blobs, one after the other, by as few statements as for one.
+
+        Returns for each blob why it was refused, or None; and the replaced files, to pass to `unlink_unused` after the
+        commit. Raises BlobRefused when the container takes none.
+        """
+        container_id = self._container(connection, container, writing=True)
+        current: dict[str, tuple[str, str]] = {}
+        for batch in _batches([blob.name for blob, _ in puts]):
+            query = select(blobs.c.name, blobs.c.etag, blobs.c.file)
+            here = and_(blobs.c.container_id == container_id, blobs.c.name.in_(batch))
+            current.update((row.name, (row.etag, row.file)) for row in connection.execute(query.where(here)))
+        stored_before = set(current)
+        refusals, replaced, rows = list[BlobRefused | None](), list[str](), dict[str, dict[str, object]]()
+        for blob, condition in puts:
+            etag, file = current.get(blob.name, (None, blob.file))
+            try:
+                condition.check_write(etag)
+            except BlobRefused as error:
+                refusals.append(error)
+                continue
+            refusals.append(None)
+            if file != blob.file:
+                replaced.append(file)
+            current[blob.name] = (blob.etag, blob.file)
+            rows[blob.name] = {"container_id": container_id, **_columns(blob)}
+        for batch in _batches([name for name in rows if name in stored_before]):
+            connection.execute(delete(blobs).where(blobs.c.container_id == container_id, blobs.c.name.in_(batch)))
+        if rows:
+            connection.execute(insert(blobs), list(rows.values()))
+        return refusals, replaced
 
     def get(self, container: str, name: str) -> Blob:
         with self._database.read() as connection:
@@ -317,8 +302,7 @@ class Blobs:
 
     def unlink_unused(self, files: Sequence[str]) -> None:
         """Deletes files that no row points to. No row can start to point to such a file later."""
-        for start in range(0, len(files), 500):
-            batch = files[start : start + 500]
+        for batch in _batches(files):
             with self._database.read() as connection:
                 used = _used(connection, batch)
             for file in set(batch) - used:
@@ -330,8 +314,7 @@ class Blobs:
         for folder in self._folder.iterdir():
             with os.scandir(folder) as entries:
                 old = [entry.name for entry in entries if entry.stat().st_mtime < time.time() - older_than]
-            for start in range(0, len(old), 500):
-                batch = old[start : start + 500]
+            for batch in _batches(old):
                 with self._database.read() as connection:
                     unused = set(batch) - _used(connection, batch)
                 for file in unused:
@@ -384,6 +367,24 @@ def fresh_blob(
     """Returns a blob with the current time."""
     etag = f'"0x{secrets.token_hex(8).upper()}"'
     return Blob(name, file, size, md5, content_type, etag, formatdate(usegmt=True), metadata or {})
+
+
+def _columns(blob: Blob) -> dict[str, object]:
+    return {
+        "name": blob.name,
+        "file": blob.file,
+        "size": blob.size,
+        "md5": blob.md5,
+        "content_type": blob.content_type,
+        "etag": blob.etag,
+        "modified": blob.modified,
+        "metadata": json.dumps(dict(blob.metadata)) if blob.metadata else None,
+    }
+
+
+def _batches(values: Sequence[str]) -> Iterator[Sequence[str]]:
+    """The values, as many at a time as a statement takes."""
+    return (values[start : start + 500] for start in range(0, len(values), 500))
 
 
 def _blob(row: Row[tuple[object, ...]]) -> Blob:

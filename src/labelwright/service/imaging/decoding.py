@@ -9,24 +9,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin
 from PIL.TiffImagePlugin import TiffImageFile
 
-from . import tiff_parts
-from .png_stream import check_png
-
-LARGE = 16 * 1024**2
-"""Bytes of pixels from which on an image is decoded in parts."""
-
-BAND = 4 * 4 * tiff_parts.MOST_PIXELS // 4
-"""Bytes for one band of a TIFF, with copies of it that are turned or converted."""
-
-_BYTES_PER_PIXEL = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2}
-_WEBP = 16
-"""Bytes a pixel: two canvases of the decoder, the frame, and the image."""
+from labelwright.imaging import tiff_parts
+from labelwright.imaging.decoding_memory import LARGE, bytes_to_check, pixel_bytes
+from labelwright.imaging.inspection import is_animated
+from labelwright.imaging.jpeg_damage import JpegCheck, check_jpeg
+from labelwright.imaging.memory_limits import too_much_memory
+from labelwright.imaging.png_reading import check_png
 
 
 class TooMuchMemory(ValueError):
@@ -41,14 +36,15 @@ class Memory:
         self._used = 0
         self._changed = threading.Condition()
 
+    def check(self, size: int) -> None:
+        """Raises TooMuchMemory for more bytes than there can be."""
+        if size > self.limit:
+            raise TooMuchMemory(too_much_memory(size, self.limit))
+
     @contextmanager
     def taken(self, size: int) -> Iterator[None]:
         """Waits until that many bytes are free and reserves them for the block. Raises TooMuchMemory."""
-        if size > self.limit:
-            raise TooMuchMemory(
-                f"decoding it takes {size >> 20} MiB of memory, and {self.limit >> 20} MiB are allowed: save it as a"
-                " PNG, as a JPEG that is not progressive, or as a TIFF in strips"
-            )
+        self.check(size)
         with self._changed:
             self._changed.wait_for(lambda: self._used + size <= self.limit)
             self._used += size
@@ -60,47 +56,34 @@ class Memory:
                 self._changed.notify_all()
 
 
-def pixel_bytes(image: Pillow.Image) -> int:
-    """Bytes that Pillow takes for the pixels of the image."""
-    return image.width * image.height * _BYTES_PER_PIXEL.get(image.mode, 4)
+def decode(image: Pillow.Image, path: Path, memory: Memory) -> JpegCheck | None:
+    """Decodes an opened image to its last pixel; `path` is its file. Returns what was found out about a JPEG.
 
-
-def decode(image: Pillow.Image, path: Path, memory: Memory) -> None:
-    """Decodes an opened image to its last pixel; `path` is its file. Large images are not kept, JPEGs are shrunk.
-
-    Raises TooMuchMemory, BrokenPng, and what Pillow raises for a broken file.
+    Large images are not kept, JPEGs are shrunk. Raises TooMuchMemory, BrokenPng, and what Pillow raises for a broken
+    file.
     """
-    size = pixel_bytes(image)
-    if size > LARGE and image.format == "PNG":
-        image.info["exif"] = check_png(path)  # Pillow would decode all of the image to look for it
-        return
+    animated = is_animated(image)
+    size, needed = pixel_bytes(image), bytes_to_check(image, animated=animated)
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            check_png(file)
+        if animated:  # how its frames follow each other is Pillow's to judge
+            with memory.taken(needed):
+                image.load()
+        return None
     if size > LARGE and isinstance(image, TiffImageFile) and (bands := tiff_parts.bands_of(image, path)) is not None:
-        with memory.taken(BAND):
+        with memory.taken(needed):
             for _ in bands:
                 pass
-        return
-    if size > LARGE and image.format == "PPM" and getattr(image, "tile", [("raw",)])[0][0] != "raw":
-        # Pillow reads these in Python, three seconds for a million pixels, while nothing else gets on.
-        raise TooMuchMemory("a PPM in text, or of more than 8 bits, takes too long at this size: save it as a PNG")
-    with memory.taken(bytes_to_decode(image)):
-        if size > LARGE and isinstance(image, JpegImagePlugin.JpegImageFile):
-            image.draft(image.mode, (1, 1))
+        return None
+    with memory.taken(needed):
+        check = None
+        if isinstance(image, JpegImagePlugin.JpegImageFile):
+            with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+                check = check_jpeg(data, image.mode)
+            if check.decoded:
+                return check
+            if size > LARGE:
+                image.draft(image.mode, (1, 1))
         image.load()
-
-
-def bytes_to_decode(image: Pillow.Image) -> int:
-    """Bytes of memory that decoding takes, pixels included."""
-    size = pixel_bytes(image)
-    if isinstance(image, TiffImageFile) and size > LARGE:
-        return size + tiff_parts.largest_part(image)
-    if image.format == "WEBP":
-        return image.width * image.height * _WEBP
-    if size <= LARGE or not isinstance(image, JpegImagePlugin.JpegImageFile):
-        return size
-    shrunk = size // 64 + LARGE
-    if "progressive" not in image.info:
-        return shrunk
-    # The coefficients of all scans are kept, two bytes each.
-    factors = [(layer[1], layer[2]) for layer in image.layer]
-    most = max(h for h, _ in factors) * max(v for _, v in factors)
-    return shrunk + 2 * sum(image.width * image.height * h * v // most for h, v in factors)
+        return check

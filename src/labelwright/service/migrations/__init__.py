@@ -23,6 +23,8 @@ BASELINE_TABLES = frozenset(
 class SchemaRefused(RuntimeError):
     """The database is not one that this version can use. The message says what to do."""
 
+    error_code = "LW2012"
+
 
 def history_of(metadata: MetaData) -> History:
     """The revisions in `versions`, which end with these tables."""

@@ -3,6 +3,8 @@
 import { Api, Refused } from "./api.js";
 import { byId, element } from "./elements.js";
 import { forget, openSession, remember } from "./session.js";
+import { bindSettings, showAppearance } from "./settings.js";
+import { loadTexts, text } from "./texts.js";
 
 const session = openSession();
 
@@ -16,6 +18,9 @@ byId("leave").addEventListener("click", () => {
   forget();
   location.reload();
 });
+showAppearance();
+bindSettings(() => !byId("overview").hidden && show());
+await loadTexts();
 if (session.key) show();
 
 async function show() {
@@ -23,11 +28,11 @@ async function show() {
   byId("trouble").textContent = "";
   try {
     const { me } = await api.campaigns();
-    if (me.role !== "admin") throw new Refused(403, "", "This key is a labeler's: labelers go to the labeling page.");
+    if (me.role !== "admin") throw new Refused(403, "", text("admin.not_admin"));
     const [campaigns, sets] = await Promise.all([api.everything("labeling/campaigns", "campaigns"), api.everything("image_sets", "image_sets")]);
     byId("who").textContent = me.email;
-    fill("campaigns", campaigns.map(campaignRow), "No campaign yet.");
-    fill("image-sets", sets.map(setRow), "No image set yet.");
+    fill("campaigns", campaigns.map(campaignRow), text("admin.no_campaigns"));
+    fill("image-sets", sets.map(setRow), text("admin.no_image_sets"));
     byId("door").hidden = true;
     byId("overview").hidden = false;
   } catch (error) {
@@ -35,8 +40,8 @@ async function show() {
       forget();
       byId("overview").hidden = true;
       byId("door").hidden = false;
-      byId("door-text").textContent = error.status === 401 ? "This key is not known here." : error.message;
-    } else if (byId("overview").hidden) byId("door-text").textContent = error.message;
+      byId("door-message").textContent = error.status === 401 ? text("admin.unknown_key") : error.message;
+    } else if (byId("overview").hidden) byId("door-message").textContent = error.message;
     else byId("trouble").textContent = error.message;
   }
 }
@@ -46,13 +51,13 @@ function fill(id, rows, none) {
 }
 
 const cell = (text) => element("td", { text: text ?? "" });
-const chip = (status) => element("td", {}, [element("span", { className: `chip ${status}`, text: status })]);
+const chip = (status) => element("td", {}, [element("span", { className: `chip ${status}`, text: text(`status.${status}`) })]);
 const day = (text) => cell(text ? text.slice(0, 16).replace("T", " ") : "");
 
 function campaignRow({ campaign_id, title, status, progress, labeler, date_created }) {
-  const bar = element("progress", { max: Math.max(1, progress.total), value: progress.done, "aria-label": "Images done" });
+  const bar = element("progress", { max: Math.max(1, progress.total), value: progress.done, "aria-label": text("campaign.images_done") });
   const link = element("a", { href: `label#campaign=${campaign_id}`, text: `label#campaign=${campaign_id}` });
-  const done = element("td", {}, [bar, document.createTextNode(`${progress.done} of ${progress.total}`)]);
+  const done = element("td", {}, [bar, document.createTextNode(text("campaign.progress", progress))]);
   return element("tr", {}, [cell(campaign_id), cell(title), chip(status), done, cell(labeler), day(date_created), element("td", {}, [link])]);
 }
 

@@ -1,5 +1,7 @@
 /* The service's API, relative to the page, so that it also works below a path of a reverse proxy. */
 
+import { text } from "./texts.js";
+
 export class NoConnection extends Error {}
 
 /** The service said no: `status` and `code` say how, `message` is its own sentence. */
@@ -29,9 +31,9 @@ export class Api {
     return this.json(`labeling/campaigns/${id}`);
   }
 
-  /** All images of a campaign: [{image_id, url, done, reopened?}]. */
+  /** All images of a campaign: [{image_id, name, width, height, tiles, done, reopened?, skipped?, notes?, answers?}]. */
   images(campaignId) {
-    return this.everything(`campaigns/${campaignId}/images`, "images");
+    return this.everything(`labeling/campaigns/${campaignId}/images`, "images");
   }
 
   /** All pages of a list. */
@@ -45,7 +47,7 @@ export class Api {
     return all;
   }
 
-  /** {image_id, name, width, height, done, objects, revision, reopened} */
+  /** {image_id, name, width, height, done, objects, revision, reopened, skipped, notes} */
   image(campaignId, imageId) {
     return this.json(`labeling/campaigns/${campaignId}/images/${imageId}`);
   }
@@ -68,10 +70,71 @@ export class Api {
     });
   }
 
+  /** Refused with 412 like `submit`, with 409 when the campaign does not allow it. */
+  skip(campaignId, imageId, reason, revision) {
+    return this.json(`labeling/campaigns/${campaignId}/images/${imageId}/skip`, {
+      method: "PUT",
+      headers: { "Content-Type": "application/json", "If-Match": `"${revision}"` },
+      body: JSON.stringify({ reason }),
+    });
+  }
+
+  /** `shape`: {label, bounding_box}, or null. The same note again is the one that is there. */
+  addNote(campaignId, imageId, text, shape) {
+    return this.json(`labeling/campaigns/${campaignId}/images/${imageId}/notes`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ text, shape }),
+    });
+  }
+
   /** The picture itself. The API answers with a redirect to a signed URL of the same host, which fetch follows. */
-  async picture(campaignId, imageId, signal) {
-    const answer = await this.fetch(`labeling/campaigns/${campaignId}/images/${imageId}/picture`, { signal });
-    return answer.blob();
+  picture(campaignId, imageId, onProgress) {
+    return this.blob(`labeling/campaigns/${campaignId}/images/${imageId}/picture`, onProgress);
+  }
+
+  /** The picture with at most 2,048 pixels a side. */
+  overview(campaignId, imageId, onProgress) {
+    return this.blob(`labeling/campaigns/${campaignId}/images/${imageId}/overview`, onProgress, "default");
+  }
+
+  thumbnail(campaignId, imageId) {
+    return this.blob(`labeling/campaigns/${campaignId}/images/${imageId}/thumbnail`, undefined, "default");
+  }
+
+  tile(campaignId, imageId, path) {
+    return this.blob(`labeling/campaigns/${campaignId}/images/${imageId}/tiles/${path}`, undefined, "default");
+  }
+
+  /** A file, however long it takes, as long as something comes. `onProgress(bytes, of all)`; 0 of all: not known. */
+  async blob(path, onProgress = () => {}, cache = "no-store") {
+    const stalled = new AbortController();
+    let timer;
+    const wait = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => stalled.abort(), TIMEOUT_MS);
+    };
+    wait();
+    try {
+      const answer = await this.fetch(path, { patience: stalled.signal, cache });
+      const all = Number(answer.headers.get("Content-Length")) || 0;
+      const chunks = [];
+      let bytes = 0;
+      for (const reader = answer.body.getReader(); ; ) {
+        const { done, value } = await reader.read();
+        if (done) break;
+        wait();
+        chunks.push(value);
+        bytes += value.length;
+        onProgress(bytes, all);
+      }
+      return new Blob(chunks, { type: answer.headers.get("Content-Type") ?? "" });
+    } catch (error) {
+      if (error instanceof Refused) throw error;
+      throw new NoConnection(text("error.unreachable"));
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
   async json(path, options) {
@@ -79,20 +142,19 @@ export class Api {
     return answer.json();
   }
 
-  async fetch(path, { headers, signal, ...options } = {}) {
-    const deadline = AbortSignal.timeout(TIMEOUT_MS);
+  /** `patience`: a signal in place of the deadline. */
+  async fetch(path, { headers, patience, ...options } = {}) {
     let answer;
     try {
       answer = await fetch(new URL(path, this.base), {
+        cache: "no-store",
         ...options,
         headers: { ...this.headers, ...headers },
-        signal: signal ? AbortSignal.any([signal, deadline]) : deadline,
-        cache: "no-store",
+        signal: patience ?? AbortSignal.timeout(TIMEOUT_MS),
         credentials: "omit",
       });
-    } catch (error) {
-      if (signal?.aborted) throw error;
-      throw new NoConnection("The server cannot be reached.");
+    } catch {
+      throw new NoConnection(text("error.unreachable"));
     }
     if (answer.ok) return answer;
     throw await refusal(answer);
@@ -106,5 +168,5 @@ async function refusal(answer) {
   } catch {
     // An answer of a proxy in between: its status has to do.
   }
-  return new Refused(answer.status, body.code ?? "", body.message ?? `The server answered ${answer.status}.`, body.details);
+  return new Refused(answer.status, body.code ?? "", body.message ?? text("error.status", { status: answer.status }), body.details);
 }

@@ -2,13 +2,14 @@
    object or label is shown: whoever types keeps the cursor. */
 
 import { byId, element, swatch } from "./elements.js";
+import { language, text } from "./texts.js";
 
 /** `actions`: {describe(shape id, attribute, value, {typing}), leave()}, what a change and the end of a change do. */
 export function showAttributes(shape, labels, readOnly, actions) {
   const attributes = shape ? labels.attributes(shape.label) : [];
   byId("attributes-part").hidden = !attributes.length;
   byId("attributes-label").textContent = shape ? labels.shown(shape.label) : "";
-  const key = attributes.length ? JSON.stringify([shape.id, shape.label]) : "";
+  const key = attributes.length ? JSON.stringify([language(), shape.id, shape.label]) : "";
   refresh(byId("attributes"), key, () => attributes.map((attribute, i) => field(shape, attribute, i, actions)));
   if (shape) setValues(byId("attributes"), shape, labels, readOnly);
 }
@@ -20,7 +21,7 @@ export function showWholeImage(shapes, labels, readOnly, actions) {
   byId("whole-part").hidden = !names.length;
   const list = byId("whole-image");
   const shapeOf = (name) => present.find(({ label }) => label === name);
-  const key = JSON.stringify(names.map((name) => [name, shapeOf(name)?.id ?? null]));
+  const key = JSON.stringify([language(), ...names.map((name) => [name, shapeOf(name)?.id ?? null])]);
   refresh(list, key, () => names.map((name) => wholeImageRow(name, shapeOf(name), labels, actions)));
   for (const shape of present) setValues(list, shape, labels, readOnly);
   for (const box of list.querySelectorAll("input[type=checkbox]")) box.disabled = readOnly;
@@ -37,7 +38,7 @@ function wholeImageRow(name, shape, labels, actions) {
     swatch(labels.colour(name)),
     element("span", { className: "name", text: labels.shown(name) }),
   ]);
-  if (parents.length) row.append(element("span", { className: "more", text: `in ${parents.at(-1)}` }));
+  if (parents.length) row.append(element("span", { className: "more", text: text("label.in", { parent: parents.at(-1) }) }));
   const fields = shape ? labels.attributes(name).map((attribute, i) => field(shape, attribute, i, actions)) : [];
   return element("li", {}, [row, ...fields]);
 }
@@ -69,7 +70,7 @@ function field(shape, { name, values, required }, place, { describe, leave }) {
   input.addEventListener("input", () => describe(shape.id, name, input.value, { typing: !values.length }));
   // After a choice with the mouse the keys are the picture's again.
   if (values.length) input.addEventListener("change", () => byKey || leave());
-  const label = element("label", { for: id, className: "field-name", text: name }, required ? [element("span", { className: "must", text: " required" })] : []);
+  const label = element("label", { for: id, className: "field-name", text: name }, required ? [element("span", { className: "must", text: ` ${text("attribute.required")}` })] : []);
   return element("div", { className: "field" }, [label, input]);
 }
 

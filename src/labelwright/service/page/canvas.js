@@ -10,6 +10,7 @@
    - coordinates outside the image: every edit goes through shapes.withGeometry. */
 
 import { loaded } from "./pictures.js";
+import { text } from "./texts.js";
 
 // A classic script before the modules: the vendor's module build asks for Node's `process`.
 const { createImageAnnotator } = window.Annotorious;
@@ -30,10 +31,9 @@ export class Canvas {
     this.changed = null;
   }
 
-  async show(url, text) {
+  async show(url, name) {
     this.clear();
     const image = await loaded(url);
-    image.alt = text;
     image.draggable = false;
     image.className = "picture";
     this.stage.prepend(image);
@@ -44,8 +44,24 @@ export class Canvas {
     this.svg.before(...this.underlay);
     // The picture is laid out in whole CSS pixels: its scales in x and y may differ by a hair, and so must the layer's.
     this.svg.setAttribute("preserveAspectRatio", "none");
-    this.svg.setAttribute("aria-label", "Picture. Keys: ? shows them all.");
+    this.name(name);
+    new MutationObserver(() => this.nameHandles()).observe(this.svg, { childList: true, subtree: true });
     this.annotator.state.store.observe((event) => this.observed(event));
+  }
+
+  /** What screen readers say of the picture and of what is drawn on it. */
+  name(name) {
+    if (!this.annotator) return;
+    this.stage.querySelector("img.picture").alt = name;
+    this.svg.setAttribute("aria-label", text("image.canvas"));
+    this.nameHandles();
+  }
+
+  nameHandles() {
+    for (const handle of this.svg.querySelectorAll("[role=button]")) {
+      const name = text("shape.handle");
+      if (handle.getAttribute("aria-label") !== name) handle.setAttribute("aria-label", name);
+    }
   }
 
   clear() {

@@ -3,12 +3,14 @@
 import { focusAttribute } from "./attributes.js";
 import { DeskEditing } from "./editing.js";
 import { faultOf, makeWholeImage } from "./shapes.js";
+import { text } from "./texts.js";
 
 export class DeskDescribing extends DeskEditing {
   /** Sets an attribute of an object. What is typed into one field without a pause for anything else is one step. */
   describe(id, name, value, { typing = false } = {}) {
     const shape = this.shapes.find((one) => one.id === id);
     if (!shape || (shape.attributes[name] ?? "") === value) return;
+    if (this.refuseLocked(id)) return void this.render();
     const attributes = this.inOrder(shape.label, { ...shape.attributes, [name]: value });
     const shapes = this.shapes.map((one) => (one === shape ? { ...shape, attributes, confidence: 1 } : one));
     const field = `${id}/${name}`;
@@ -26,7 +28,7 @@ export class DeskDescribing extends DeskEditing {
     const others = this.shapes.filter((shape) => shape.kind !== "image" || shape.label !== label);
     const taken = others.length < this.shapes.length;
     const shapes = taken ? others : [...others, makeWholeImage(label, this.labels.attributesFor(label))];
-    const say = `${this.labels.shown(label)} ${taken ? "taken back" : "set"} for the whole image.`;
+    const say = text(taken ? "whole.unset" : "whole.set", { label: this.labels.shown(label) });
     if (!this.change({ shapes, nothing: taken && this.state.nothing }, { say })) this.render();
   }
 
@@ -43,13 +45,13 @@ export class DeskDescribing extends DeskEditing {
     const name = this.labels.missing(incomplete);
     this.select(incomplete.id);
     focusAttribute(incomplete.id, name);
-    this.say(`“${this.labels.shown(incomplete.label)}” needs its attribute “${name}” before you can submit.`, "warn");
+    this.say(text("attribute.needed", { label: this.labels.shown(incomplete.label), attribute: name }), "warn");
     return false;
   }
 
   faultOfShape({ kind, label, points }) {
-    if (!this.labels.allows(label)) return `The label “${label}” is not one of this campaign's: choose another.`;
-    if (!this.labels.takes(label, kind)) return `The label “${this.labels.shown(label)}” is not drawn like this: choose another, or delete the shape.`;
+    if (!this.labels.allows(label)) return text("label.unknown", { label });
+    if (!this.labels.takes(label, kind)) return text("label.not_drawn", { label: this.labels.shown(label) });
     return points && faultOf(points);
   }
 }

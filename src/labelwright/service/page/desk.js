@@ -1,26 +1,33 @@
 /* The desk: one campaign, one image at a time. Its parts stand one on another: what is seen (view.js), what is done to
-   shapes (editing.js), what is sent (submitting.js), and here the state and the way from image to image. */
+   shapes (editing.js), what is sent (submitting.js), what only helps (tools.js),
+   what is asked and skipped (asking.js), and here the state and the way from image to image. */
 
 import { NoConnection } from "./api.js";
+import { DeskAsking } from "./asking.js";
 import { Canvas } from "./canvas.js";
-import { ask, openHelp, openInstructions } from "./dialogs.js";
-import { Drafts } from "./drafts.js";
-import { byId, count } from "./elements.js";
+import { ask } from "./dialogs.js";
+import { Drafts, stateOf } from "./drafts.js";
+import { byId } from "./elements.js";
 import { Gestures } from "./gestures.js";
+import { openHelp, showKeys } from "./help.js";
+import { openInstructions } from "./instructions.js";
 import { listen } from "./keys.js";
 import { Labels } from "./labels.js";
 import { ImageList } from "./list.js";
 import { Notices } from "./notices.js";
 import { Paint } from "./paint.js";
 import { Pictures } from "./pictures.js";
-import { fromObject, makeBox, makePolygon, sameObjects } from "./shapes.js";
-import { DeskSubmitting } from "./submitting.js";
+import { fromObject, makeBox, makePolygon, sameObjects, shapeCount } from "./shapes.js";
+import { bindSuggestions, suggestionsOf, withOrigins } from "./suggestions.js";
+import { text } from "./texts.js";
+import { TileLayer, blank } from "./tiles.js";
 import { History } from "./undo.js";
 import { Viewport } from "./viewport.js";
 
 const AHEAD = 2; // images that are fetched before they are asked for
 const LOOK_EVERY_MS = 20_000; // at the campaign's state
-const EMPTY = { shapes: [], nothing: false };
+const EMPTY = { shapes: [], nothing: false, decided: [] };
+const UNSAVED = { ...EMPTY, revision: "none", done: false, reopened: null, skipped: null };
 
 /* What lives as long as the page: campaigns come and go on the same desk. */
 let parts = null;
@@ -31,7 +38,8 @@ function assemble() {
   const now = () => parts.desk;
   const viewport = new Viewport(view, stage, () => now()?.viewChanged());
   const paint = new Paint();
-  const canvas = new Canvas(stage, [paint.svg, paint.tags], {
+  const tiles = new TileLayer(viewport, (count) => now()?.showPendingTiles(count));
+  const canvas = new Canvas(stage, [tiles.layer, paint.svg, paint.tags], {
     onDrag: (id, geometry) => paint.place(id, geometry),
     onEdited: (id, geometry) => now()?.edited(id, geometry),
   });
@@ -46,10 +54,10 @@ function assemble() {
     cornersChanged: () => now()?.showDrawing(),
     redraw: () => now().render(),
     pointAt: (point) => now().pointAt(point),
-    say: (text, kind) => now().say(text, kind),
+    say: (message, kind) => now().say(message, kind),
   };
   const gestures = new Gestures(view, viewport, canvas, paint, desk);
-  return { view, viewport, canvas, paint, gestures, notices: new Notices(), desk: null };
+  return { view, viewport, tiles, canvas, paint, gestures, notices: new Notices(), desk: null };
 }
 
 /* The buttons and keys ask for the desk that is open: they are bound once. */
@@ -68,10 +76,13 @@ function bind() {
     "zoom-in": () => desk().zoom(1),
     "zoom-out": () => desk().zoom(-1),
     "zoom-fit": () => desk().fit(),
+    "adjust-button": () => desk().toggleAdjust(),
     "undo-button": () => desk().undo(),
     "redo-button": () => desk().redo(),
     "delete-button": () => desk().deleteSelected(),
     "search-button": () => desk().search(),
+    "skip-button": () => desk().skip(),
+    "note-button": () => desk().writeNote(),
     "nothing-button": () => desk().toggleNothing(),
     "submit-button": () => desk().enter(),
     "retry-button": () => desk().open(desk().imageId),
@@ -80,9 +91,11 @@ function bind() {
     byId(id).addEventListener("click", (event) => {
       action();
       // After a click with the mouse the keys are the picture's again; who came by keyboard stays on the button.
-      if (event.detail > 0 && !document.querySelector("dialog[open]")) parts.canvas.focus();
+      if (id !== "adjust-button" && event.detail > 0 && !document.querySelector("dialog[open]")) parts.canvas.focus();
     });
   }
+  bindSuggestions(desk);
+  showKeys();
   listen(
     new Proxy({}, { get: (_, name) => (name === "isOpen" ? parts.desk?.isOpen : (...given) => parts.desk?.[name](...given)) }),
   );
@@ -93,7 +106,7 @@ function bind() {
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && parts.desk?.look());
 }
 
-export class Desk extends DeskSubmitting {
+export class Desk extends DeskAsking {
   /** `door`: {choose, locked}, what to do when the campaign or the key is left. */
   constructor(api, me, campaign, door) {
     super();
@@ -106,12 +119,16 @@ export class Desk extends DeskSubmitting {
     this.labels = new Labels(campaign.labels ?? null, campaign.label_translations, campaign.label_schema);
     this.label = this.labels.names[0] ?? null;
     this.tool = "box";
+    this.lastTool = "box";
+    this.hidden = new Set(); // ids of shapes, of this image
+    this.locked = new Set();
     this.images = [];
     this.imageId = null;
     this.history = new History(EMPTY);
-    this.base = { ...EMPTY, revision: "none", done: false, reopened: null };
+    this.base = UNSAVED;
     this.selectedId = null;
     this.corner = null;
+    this.pendingTiles = 0;
     this.busy = true;
     this.loaded = false;
     this.kept = true;
@@ -119,9 +136,11 @@ export class Desk extends DeskSubmitting {
     this.connected = true;
     this.records = new Map();
     this.list = new ImageList(this, (imageId) => this.open(imageId));
-    this.pictures = new Pictures(api, campaign.campaign_id);
+    this.pictures = new Pictures(api, campaign.campaign_id, (imageId) => Boolean(this.tilesOf(imageId)), (...progress) => this.showProgress(...progress));
     this.drafts = new Drafts(me.email, campaign.campaign_id, (imageId, draft) => this.elsewhere(imageId, draft));
     this.draftIds = this.drafts.imageIds();
+    this.suggestions = [];
+    this.threshold = this.drafts.threshold;
     this.isOpen = true;
   }
 
@@ -130,17 +149,17 @@ export class Desk extends DeskSubmitting {
     this.tool = "pan";
     this.followLabel();
     this.showCampaign();
-    this.cover("Loading …");
+    this.cover(text("image.loading"));
     try {
       this.images = await this.api.images(this.campaign.campaign_id);
     } catch (error) {
       if (this.refusedForGood(error)) return;
-      this.cover(`${error.message} Trying again …`);
+      this.cover(text("campaign.retrying", { message: error.message }));
       setTimeout(() => this.isOpen && this.start(), 4000);
       return;
     }
     if (!this.images.length) {
-      this.cover("There are no images in this campaign yet.");
+      this.cover(text("campaign.no_images"));
       return;
     }
     this.looking = setInterval(() => document.visibilityState === "visible" && this.look(), LOOK_EVERY_MS);
@@ -154,8 +173,10 @@ export class Desk extends DeskSubmitting {
     this.opening = null; // what is still being fetched is not shown any more
     clearInterval(this.looking);
     this.gestures.cancel();
+    this.tiles.clear();
     this.canvas.clear();
     this.paint.shapes([], new Map(), null);
+    this.list.close();
     this.pictures.close();
     this.drafts.close();
     parts.desk = null;
@@ -172,7 +193,8 @@ export class Desk extends DeskSubmitting {
   }
 
   get selected() {
-    return this.shapes.find(({ id }) => id === this.selectedId) ?? null;
+    const { suggested } = this;
+    return this.shapes.find(({ id }) => id === this.selectedId) ?? (suggested?.box ? suggested : null);
   }
 
   get readOnly() {
@@ -180,7 +202,8 @@ export class Desk extends DeskSubmitting {
   }
 
   get dirty() {
-    return this.state.nothing !== this.base.nothing || !sameObjects(this.shapes, this.base.shapes);
+    const { nothing, decided } = this.state;
+    return nothing !== this.base.nothing || decided.length !== this.base.decided.length || !sameObjects(this.shapes, this.base.shapes);
   }
 
   get mayBeLost() {
@@ -198,8 +221,8 @@ export class Desk extends DeskSubmitting {
   /** One step: undone in one step. False when nothing may be changed. */
   change(state, { select = this.selectedId, amend = false, say = "" } = {}) {
     if (this.readOnly) return this.refuse();
-    this.history.push(state, { amend });
-    this.selectedId = state.shapes.some(({ id }) => id === select) ? select : null;
+    this.history.push(withOrigins(this.state, { ...this.state, ...state }, this.suggestions), { amend });
+    this.selectedId = this.isSelectable(select) ? select : null;
     this.corner = null;
     this.changed();
     if (say) this.notices.live(say);
@@ -213,7 +236,7 @@ export class Desk extends DeskSubmitting {
 
   refuse() {
     const { status } = this.campaign;
-    if (status !== "active") this.say(`The campaign is ${status}: nothing can be changed.`, "warn");
+    if (status !== "active") this.say(text("campaign.no_change", { status: text(`status.${status}`) }), "warn");
     return false;
   }
 
@@ -245,26 +268,29 @@ export class Desk extends DeskSubmitting {
     this.imageId = imageId;
     this.selectedId = null;
     this.corner = null;
+    this.hidden.clear();
+    this.locked.clear();
     this.history = new History(EMPTY);
-    this.base = { ...EMPTY, revision: "none", done: false, reopened: null };
+    this.suggestions = [];
+    this.base = UNSAVED;
     this.name = "";
+    this.tiles.clear();
     this.canvas.clear();
     this.paint.shapes([], new Map(), null);
     this.notices.banner(null);
     this.drafts.place = imageId;
-    this.cover("Loading …");
+    this.cover(text("loading.image", { number: this.position + 1, all: this.images.length }));
     this.render();
     let record;
     let picture;
     try {
       [record, picture] = await Promise.all([this.record(imageId), this.pictures.get(imageId)]);
       if (this.opening !== opening) return;
-      if (picture.width !== record.width || picture.height !== record.height) {
-        throw new Error(
-          `The picture is ${picture.width} × ${picture.height} in this browser, and ${record.width} × ${record.height} to the server: it cannot be labeled to the pixel.`,
-        );
+      if (!picture.reduced && (picture.width !== record.width || picture.height !== record.height)) {
+        const [shown, stored] = [picture, record].map(({ width, height }) => `${width} × ${height}`);
+        throw new Error(text("error.other_size", { shown, stored }));
       }
-      await this.canvas.show(picture.url, `Image ${this.position + 1}`);
+      await this.showPicture(picture, record, text("image.number", { number: this.position + 1 }));
     } catch (error) {
       if (this.opening === opening && !this.refusedForGood(error)) this.cover(error.message, true);
       return;
@@ -274,14 +300,45 @@ export class Desk extends DeskSubmitting {
     this.take(record);
     this.paint.show({ width: record.width, height: record.height });
     this.viewport.show({ width: record.width, height: record.height });
+    if (picture.reduced) this.showTiles(picture, record);
     this.loaded = true;
     this.busy = false;
     this.render();
     if (!document.querySelector("dialog[open]")) this.canvas.focus();
-    this.notices.live(`Image ${this.position + 1} of ${this.images.length}, ${this.shapes.length} shapes.`);
+    this.notices.live(text("image.opened", { number: this.position + 1, total: this.images.length, count: this.shapes.length }));
     this.showCampaign();
     this.prefetch();
     if (this.draftIsStale) await this.askAboutStaleDraft(record);
+  }
+
+  /** Of a large picture Annotorious gets one of its size with nothing in it: what is seen are tiles. */
+  async showPicture({ url, reduced }, { width, height }, alt) {
+    if (!reduced) return void (await this.canvas.show(url, alt));
+    const empty = blank(width, height);
+    await this.canvas.show(empty, alt);
+    URL.revokeObjectURL(empty);
+  }
+
+  showTiles({ url }, { image_id, width, height }) {
+    const { size, levels } = this.tilesOf(image_id);
+    this.tiles.show({ url, width, height, size, levels, tile: (path) => this.api.tile(this.campaign.campaign_id, image_id, path) });
+  }
+
+  tilesOf(imageId) {
+    return this.images.find(({ image_id }) => image_id === imageId)?.tiles ?? null;
+  }
+
+  showPendingTiles(count) {
+    this.pendingTiles = count;
+    this.showReadout();
+  }
+
+  /** What is loading, for those who wait for a slow network. */
+  showProgress(imageId, bytes, all) {
+    if (imageId !== this.imageId || this.loaded) return;
+    const megabytes = (number) => (number / 1e6).toFixed(1);
+    const values = { number: this.position + 1, bytes: megabytes(bytes), all: megabytes(all) };
+    this.cover(text(all ? "loading.bytesOfAll" : "loading.bytes", values));
   }
 
   /** What the server stores for an image; without a connection what was fetched ahead of time. */
@@ -303,20 +360,21 @@ export class Desk extends DeskSubmitting {
   take(record) {
     const shapes = record.objects.map(fromObject);
     this.name = record.name;
-    const { done, revision, reopened = null } = record;
-    this.base = { shapes, nothing: done && !shapes.length, revision, done, reopened };
+    const { done, revision, reopened = null, skipped = null } = record;
+    this.suggestions = suggestionsOf(record.predictions ?? [], this.labels);
+    this.base = { shapes, nothing: done && !shapes.length && skipped === null, decided: [], revision, done, reopened, skipped };
     for (const { label } of shapes) this.labels.learn(label);
     const draft = this.drafts.get(this.imageId);
     if (draft) this.drafts.saw(this.imageId, draft);
     this.draftIsStale = false;
     this.kept = true;
-    const stored = { shapes, nothing: this.base.nothing };
+    const stored = stateOf(this.base);
     if (draft && !sameObjects(draft.shapes, shapes)) {
-      this.history = new History({ shapes: draft.shapes, nothing: draft.nothing });
+      this.history = new History(stateOf(draft));
       for (const { label } of draft.shapes) this.labels.learn(label);
       this.draftIsStale = draft.revision !== record.revision;
-    } else if (draft && draft.nothing !== stored.nothing && draft.revision === record.revision) {
-      this.history = new History({ shapes: draft.shapes, nothing: draft.nothing });
+    } else if (draft && (draft.nothing !== stored.nothing || draft.decided.length) && draft.revision === record.revision) {
+      this.history = new History(stateOf(draft));
     } else {
       this.history = new History(stored);
       if (draft) {
@@ -332,9 +390,9 @@ export class Desk extends DeskSubmitting {
 
   async askAboutStaleDraft(record) {
     const answer = await ask(
-      "Your draft is older than what is stored",
-      `Since you began it, this image was submitted from somewhere else: ${count(record.objects.length, "shape")} stored, ${count(this.shapes.length, "shape")} in your draft.`,
-      [["stored", "Show the stored ones"], ["mine", "Keep my draft", true]],
+      text("draft.stale"),
+      text("draft.stale_text", { stored: shapeCount(record.objects), mine: shapeCount(this.shapes) }),
+      [["stored", text("draft.show_stored")], ["mine", text("draft.keep_mine"), true]],
     );
     if (answer === "stored") this.dropDraft();
     else this.keep();
@@ -342,7 +400,7 @@ export class Desk extends DeskSubmitting {
   }
 
   dropDraft() {
-    this.history = new History({ shapes: this.base.shapes, nothing: this.base.nothing });
+    this.history = new History(stateOf(this.base));
     this.selectedId = null;
     this.changed();
   }
@@ -366,7 +424,7 @@ export class Desk extends DeskSubmitting {
   step(direction) {
     const next = this.images[this.position + direction];
     if (next) this.open(next.image_id);
-    else this.say(direction > 0 ? "This is the last image." : "This is the first image.");
+    else this.say(text(direction > 0 ? "image.last" : "image.first"));
   }
 
   openNextToDo() {
@@ -375,7 +433,7 @@ export class Desk extends DeskSubmitting {
       const image = this.images[(from + i) % this.images.length];
       if (!image.done) return this.open(image.image_id);
     }
-    this.say("All images are done.");
+    this.say(text("image.all_done"));
     this.render();
     return undefined;
   }
@@ -404,6 +462,7 @@ export class Desk extends DeskSubmitting {
     if (tool !== "pan" && this.loaded && !this.mayDraw(tool)) return void this.refuseTool(tool);
     this.gestures.cancel();
     this.tool = tool;
+    if (tool !== "pan") this.lastTool = tool;
     for (const name of ["box", "polygon", "pan"]) byId(`tool-${name}`).setAttribute("aria-pressed", String(name === tool));
     this.view.classList.toggle("pan", tool === "pan");
   }
@@ -421,7 +480,13 @@ export class Desk extends DeskSubmitting {
   }
 
   showInstructions() {
-    openInstructions(this.campaign.instructions);
+    const pictureOf = (name) => {
+      const image = this.images.find((one) => one.name === name);
+      if (!image) return null;
+      const { campaign_id } = this.campaign;
+      return image.tiles ? this.api.overview(campaign_id, image.image_id) : this.api.picture(campaign_id, image.image_id);
+    };
+    openInstructions(this.campaign.instructions, pictureOf);
   }
 
   showList() {

@@ -1,24 +1,16 @@
-/* The sheets: help, instructions, a question, the search for a label. All are <dialog>s: the browser keeps the focus
+/* The sheets: a question, the search for a label. All are <dialog>s: the browser keeps the focus
    inside and gives it back. */
 
 import { byId, element, swatch } from "./elements.js";
+import { text } from "./texts.js";
 
 export const anyOpen = () => document.querySelector("dialog[open]") !== null;
 
-export function openHelp() {
-  byId("help").showModal();
-}
-
-export function openInstructions(text) {
-  byId("instructions-text").textContent = text?.trim() || "There are no instructions for this campaign.";
-  byId("instructions").showModal();
-}
-
 /** Resolves to the value of the chosen button, null when it was left with Escape. */
-export function ask(heading, text, choices) {
+export function ask(heading, question, choices) {
   const dialog = byId("question");
   byId("question-heading").textContent = heading;
-  byId("question-text").textContent = text;
+  byId("question-text").textContent = question;
   return new Promise((resolve) => {
     let answer = null;
     const buttons = choices.map(([value, label, primary]) => {
@@ -56,10 +48,12 @@ export function searchLabel(labels) {
           const shown = labels.shown(name);
           const row = element("li", { role: "option", id: `result-${i}`, "aria-selected": i === at }, [
             swatch(labels.colour(name)),
-            element("span", { text: known ? shown : `New label “${name}”`, className: "name" }),
+            element("span", { text: known ? shown : text("label.new", { label: name }), className: "name" }),
           ]);
           const parents = labels.parents(name);
-          if (parents.length) row.append(element("span", { text: `in ${parents.join(" › ")}`, className: "muted" }));
+          if (parents.length) row.append(element("span", { text: text("label.in", { parent: parents.join(" › ") }), className: "muted" }));
+          if (!field.value.trim() && labels.recent.includes(name)) row.append(element("span", { text: text("find.recent"), className: "muted" }));
+          if (known) row.append(element("span", { text: String(labels.names.indexOf(name) + 1), className: "muted" }));
           if (known && shown !== name) row.append(element("span", { text: name, className: "muted" }));
           row.addEventListener("click", () => {
             at = i;

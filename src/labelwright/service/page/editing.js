@@ -1,8 +1,8 @@
 /* What can be done to the shapes of an image: every change is one step that can be undone. */
 
 import { searchLabel } from "./dialogs.js";
-import { count } from "./elements.js";
 import { describe, drawn, makeBox, makePolygon, pixel, withGeometry } from "./shapes.js";
+import { text } from "./texts.js";
 import { DeskView } from "./view.js";
 
 export class DeskEditing extends DeskView {
@@ -15,7 +15,7 @@ export class DeskEditing extends DeskView {
     if (!shape) return;
     this.viewport.reveal(shape.box);
     const place = shapes.indexOf(shape) + 1;
-    this.notices.live(`${this.labels.shown(shape.label)}, ${describe(shape)}. Shape ${place} of ${shapes.length}.`);
+    this.notices.live(text("shape.selected", { label: this.labels.shown(shape.label), shape: describe(shape), number: place, total: shapes.length }));
   }
 
   /** `kind` of what `make(label, attributes)` returns. */
@@ -29,7 +29,7 @@ export class DeskEditing extends DeskView {
     }
     const shape = make(this.label, this.labels.attributesFor(this.label));
     const state = { shapes: [...this.shapes, shape], nothing: false };
-    this.change(state, { select: shape.id, say: `${this.labels.shown(shape.label)}, ${describe(shape)} added.` });
+    this.change(state, { select: shape.id, say: text("shape.added", { label: this.labels.shown(shape.label), shape: describe(shape) }) });
   }
 
   learn(name) {
@@ -43,8 +43,8 @@ export class DeskEditing extends DeskView {
   }
 
   refuseTool(tool) {
-    if (this.label === null) this.say("Nothing is drawn in this campaign: its labels are for the whole image.", "warn");
-    else this.say(`“${this.labels.shown(this.label)}” is drawn as a ${tool === "box" ? "polygon, not as a box" : "box, not as a polygon"}.`, "warn");
+    if (this.label === null) this.say(text("tool.none"), "warn");
+    else this.say(text(`tool.not_${tool}`, { label: this.labels.shown(this.label) }), "warn");
   }
 
   /** The tool that the chosen label is drawn with. */
@@ -54,6 +54,7 @@ export class DeskEditing extends DeskView {
   }
 
   replace(shape, options) {
+    if (this.refuseLocked(shape.id)) return false;
     const shapes = this.shapes.map((one) => (one.id === shape.id ? shape : one));
     return this.change({ ...this.state, shapes }, { select: shape.id, ...options });
   }
@@ -70,7 +71,7 @@ export class DeskEditing extends DeskView {
     const shape = this.selected;
     if (!shape) return false;
     if (this.readOnly) return this.refuse();
-    if (shape.kind === "parts") return void this.say("An object of several parts is not moved or changed here.");
+    if (shape.kind === "parts") return void this.say(text("shape.parts_fixed"));
     let geometry;
     const corner = this.corner;
     if (shape.points) {
@@ -95,11 +96,11 @@ export class DeskEditing extends DeskView {
 
   nextCorner(direction) {
     const points = this.selected?.points;
-    if (!points) return void this.say("Select a polygon first: C goes through its corners.");
+    if (!points) return void this.say(text("shape.no_polygon"));
     const before = this.corner ?? (direction > 0 ? -1 : 0);
     this.corner = (before + direction + points.length) % points.length;
     this.markCorner();
-    this.notices.live(`Corner ${this.corner + 1} of ${points.length} at ${points[this.corner].join(", ")}.`);
+    this.notices.live(text("shape.corner", { number: this.corner + 1, total: points.length, place: points[this.corner].join(", ") }));
   }
 
   markCorner() {
@@ -114,8 +115,8 @@ export class DeskEditing extends DeskView {
     const [a, b] = [points[corner], points[(corner + 1) % points.length]];
     const middle = pixel([(a[0] + b[0]) / 2, (a[1] + b[1]) / 2], this.viewport.size);
     const changed = withGeometry(selected, { points: points.toSpliced(corner + 1, 0, middle) }, this.viewport.size);
-    if (changed.points.length === points.length) return void this.say("There is no room for another corner here.");
-    if (this.replace(changed, { say: "Corner added." })) {
+    if (changed.points.length === points.length) return void this.say(text("shape.no_room"));
+    if (this.replace(changed, { say: text("shape.corner_added") })) {
       this.corner = corner + 1;
       this.markCorner();
     }
@@ -131,10 +132,10 @@ export class DeskEditing extends DeskView {
 
   deleteCorner() {
     const { points } = this.selected;
-    if (points.length < 4) return void this.say("A polygon needs three corners.");
+    if (points.length < 4) return void this.say(text("shape.three_corners"));
     const geometry = { points: points.toSpliced(this.corner, 1) };
     const corner = this.corner % geometry.points.length;
-    if (this.replace(withGeometry(this.selected, geometry, this.viewport.size), { say: "Corner deleted." })) {
+    if (this.replace(withGeometry(this.selected, geometry, this.viewport.size), { say: text("shape.corner_deleted") })) {
       this.corner = corner;
       this.markCorner();
     }
@@ -142,9 +143,9 @@ export class DeskEditing extends DeskView {
   }
 
   deleteSelected() {
-    if (!this.selected) return;
+    if (!this.selected || this.refuseLocked(this.selectedId)) return;
     const shapes = this.shapes.filter(({ id }) => id !== this.selectedId);
-    this.change({ ...this.state, shapes }, { select: null, say: "Shape deleted." });
+    this.change({ ...this.state, shapes }, { select: null, say: text("shape.deleted") });
   }
 
   /** Without a mouse: in the middle of what is seen, a quarter of it wide and high. */
@@ -174,11 +175,12 @@ export class DeskEditing extends DeskView {
 
   chooseLabel(name) {
     this.learn(name);
+    this.labels.used(name);
     const shape = this.selected;
     if (shape && shape.label !== name && !this.readOnly) this.relabel(shape, name);
     if (this.tool !== "pan") this.followLabel();
     this.render();
-    this.notices.live(`Label ${this.labels.shown(name)}.`);
+    this.notices.live(text("label.chosen", { label: this.labels.shown(name) }));
   }
 
   /** A shape that the label is not drawn as keeps its own: the new label is for what is drawn next. */
@@ -198,28 +200,28 @@ export class DeskEditing extends DeskView {
   }
 
   toggleNothing() {
-    if (drawn(this.shapes).length) return void this.say("There are shapes on this image: delete them first.", "warn");
-    if (this.shapes.length) return void this.say("The whole image has labels: take them back first.", "warn");
+    if (drawn(this.shapes).length) return void this.say(text("nothing.has_shapes"), "warn");
+    if (this.shapes.length) return void this.say(text("nothing.has_labels"), "warn");
     const nothing = !this.state.nothing;
-    this.change({ ...this.state, nothing }, { say: nothing ? "Nothing here. Enter submits." : "Nothing here taken back." });
+    this.change({ ...this.state, nothing }, { say: text(nothing ? "nothing.said" : "nothing.taken_back") });
   }
 
   undo() {
-    this.travel(() => this.history.undo(), "Nothing to undo.", "Undone.");
+    this.travel(() => this.history.undo(), "undo");
   }
 
   redo() {
-    this.travel(() => this.history.redo(), "Nothing to redo.", "Redone.");
+    this.travel(() => this.history.redo(), "redo");
   }
 
-  travel(go, nowhere, done) {
+  travel(go, direction) {
     if (this.gestures.corners.length) return void this.gestures.dropCorner();
     if (this.readOnly) return void this.refuse();
-    if (!go()) return void this.say(nowhere);
+    if (!go()) return void this.say(text(`${direction}.nothing`));
     if (!this.selected) this.selectedId = null;
     this.corner = null;
     this.changed();
-    this.notices.live(`${done} ${count(this.shapes.length, "shape")}.`);
+    this.notices.live(text(`${direction}.done`, { count: this.shapes.length }));
   }
 }
 

@@ -18,5 +18,3 @@ export function swatch(colour) {
   made.style.setProperty("--label", colour);
   return made;
 }
-
-export const count = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;

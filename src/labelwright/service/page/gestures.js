@@ -2,6 +2,7 @@
    Annotorious sees them; it gets only those that edit the selected shape. */
 
 import { boxBetween, faultOf, pixel, tidyCorners } from "./shapes.js";
+import { text } from "./texts.js";
 
 const CLICK_REACH = 4; // CSS pixels that a click may wobble
 const CLOSE_REACH = { mouse: 10, pen: 14, touch: 22 };
@@ -185,7 +186,7 @@ export class Gestures {
     const points = tidyCorners(this.corners, this.size);
     const fault = faultOf(points);
     if (fault) {
-      this.desk.say(`${fault} Backspace takes the last corner back, Escape starts over.`, "warn");
+      this.desk.say(text("shape.start_over", { fault }), "warn");
       return false;
     }
     this.corners = [];

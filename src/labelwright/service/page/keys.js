@@ -1,8 +1,56 @@
-/* The keyboard. Caught before anything else on the page, so that Annotorious' own undo never sees Ctrl+Z. */
+/* The keyboard. Caught before anything else on the page, so that Annotorious' own undo never sees Ctrl+Z. Which key is
+   which action: keymap.js. */
 
 import { anyOpen } from "./dialogs.js";
+import { actionOf, keyOf, nameOf } from "./keymap.js";
 
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
+
+/** What an action does; false: nothing, and the key is the browser's. */
+const RUN = {
+  draw: (desk) => desk.drawAgain(),
+  box: (desk) => desk.setTool("box"),
+  polygon: (desk) => desk.setTool("polygon"),
+  pan: (desk) => desk.setTool("pan"),
+  insertBox: (desk) => desk.insert("box"),
+  insertPolygon: (desk) => desk.insert("polygon"),
+  nextShape: (desk) => desk.cycle(1),
+  previousShape: (desk) => desk.cycle(-1),
+  nextCorner: (desk) => desk.nextCorner(1),
+  previousCorner: (desk) => desk.nextCorner(-1),
+  hide: (desk) => desk.toggleHidden(),
+  hideOthers: (desk) => desk.hideOthers(),
+  lock: (desk) => desk.toggleLock(),
+  lockAll: (desk) => desk.lockAll(),
+  copy: (desk) => desk.copy(),
+  paste: (desk) => desk.paste(),
+  repeat: (desk) => desk.copyFromPrevious(),
+  undo: (desk) => desk.undo(),
+  redo: (desk) => desk.redo(),
+  nextSuggestion: (desk) => desk.cycleSuggestions(1),
+  previousSuggestion: (desk) => desk.cycleSuggestions(-1),
+  accept: (desk) => desk.acceptSuggestion(),
+  refuse: (desk) => desk.refuseSuggestion(),
+  acceptAll: (desk) => desk.acceptAll(),
+  refuseAll: (desk) => desk.refuseAll(),
+  find: (desk) => desk.search(),
+  empty: (desk) => desk.toggleNothing(),
+  skip: (desk) => desk.skip(),
+  note: (desk) => desk.writeNote(),
+  next: (desk) => desk.step(1),
+  previous: (desk) => desk.step(-1),
+  list: (desk) => desk.showList(),
+  zoomIn: (desk) => desk.plus(),
+  zoomOut: (desk) => desk.zoom(-1),
+  fit: (desk) => desk.fit(),
+  adjust: (desk) => desk.toggleAdjust(),
+  crosshair: (desk) => desk.toggleCrosshair(),
+  instructions: (desk) => desk.showInstructions(),
+  help: (desk) => desk.help(),
+};
+
+/** Actions that go on while their key is held down. */
+const REPEATED = new Set(["next", "previous", "zoomIn", "zoomOut", "undo", "redo"]);
 
 export function listen(desk) {
   addEventListener("keydown", (event) => down(desk, event), true);
@@ -10,17 +58,10 @@ export function listen(desk) {
   addEventListener("blur", () => desk.holdSpace(false));
 }
 
-/** A letter is the key's, whatever alphabet it writes; a digit is the key's, shifted or not. */
-function nameOf(event) {
-  if (/^(Digit|Numpad)\d$/.test(event.code) && !event.shiftKey) return event.code.slice(-1);
-  if (/^[a-z]$/i.test(event.key)) return event.key.toLowerCase();
-  if (/^Key[A-Z]$/.test(event.code) && !/^[ -~]$/.test(event.key)) return event.code.slice(3).toLowerCase();
-  return event.key;
-}
-
 function down(desk, event) {
   if (event.defaultPrevented || event.isComposing || anyOpen() || !desk.isOpen) return;
   const { target } = event;
+  if (target instanceof Element && target.closest("#adjust")) return; // its own keys close it
   const checkbox = target instanceof Element && target.matches("input[type=checkbox]");
   if (!checkbox && target instanceof Element && target.closest("input, textarea, select")) return;
   const key = nameOf(event);
@@ -35,48 +76,26 @@ function down(desk, event) {
 }
 
 function act(desk, event, key) {
-  const { shiftKey, altKey } = event;
-  if (event.ctrlKey || event.metaKey) {
-    // The browser must not undo on its own what was typed into a field before.
-    const travel = { z: () => (shiftKey ? desk.redo() : desk.undo()), y: () => desk.redo() }[key];
-    travel?.();
-    return Boolean(travel);
+  const action = actionOf(keyOf(event));
+  if (action) {
+    if (event.repeat && !REPEATED.has(action)) return true;
+    return RUN[action](desk) !== false;
   }
+  if (event.ctrlKey || event.metaKey) return key === "s" && desk.sayWhatIsKept();
   if (ARROWS[key]) {
     const [dx, dy] = ARROWS[key];
-    const pixels = shiftKey ? 10 : 1;
-    return desk.nudge(dx * pixels, dy * pixels, { resize: altKey, amend: event.repeat });
+    const pixels = event.shiftKey ? 10 : 1;
+    return desk.nudge(dx * pixels, dy * pixels, { resize: event.altKey, amend: event.repeat });
   }
-  if (altKey) return false;
+  if (event.altKey) return false;
   if (/^[1-9]$/.test(key)) return desk.chooseLabelAt(Number(key) - 1);
-  const actions = {
+  const fixed = {
     Enter: () => desk.enter(),
     Escape: () => desk.cancel(),
     Delete: () => desk.deleteKey(),
     Backspace: () => desk.deleteKey(),
-    PageDown: () => desk.step(1),
-    PageUp: () => desk.step(-1),
-    ".": () => desk.step(1),
-    ",": () => desk.step(-1),
-    "+": () => desk.plus(),
-    "=": () => desk.plus(),
-    "-": () => desk.zoom(-1),
-    0: () => desk.fit(),
-    "?": () => desk.help(),
-    "/": () => desk.search(),
     " ": () => desk.holdSpace(true),
-    a: () => desk.insert(shiftKey ? "polygon" : "box"),
-    b: () => desk.setTool("box"),
-    c: () => desk.nextCorner(shiftKey ? -1 : 1),
-    g: () => desk.showList(),
-    i: () => desk.showInstructions(),
-    l: () => desk.search(),
-    n: () => desk.toggleNothing(),
-    p: () => desk.setTool("polygon"),
-    s: () => desk.cycle(shiftKey ? -1 : 1),
-    v: () => desk.setTool("pan"),
-  };
-  const action = actions[key];
-  if (!action || (event.repeat && /^(Enter|[a-z])$/.test(key))) return Boolean(action);
-  return action() !== false;
+  }[key];
+  if (!fixed || (event.repeat && key === "Enter")) return Boolean(fixed);
+  return fixed() !== false;
 }

@@ -1,5 +1,7 @@
 /* The labels of a campaign: geometry, attributes, hierarchy, colours, keys, and names in the labeler's language. */
 
+import { languages as readLanguages } from "./texts.js";
+
 // Told apart on photographs, and by most colour-blind people when taken in this order; the text says it in any case.
 const COLOURS = [
   "#f5c518", "#4cc3ff", "#ff7ab6", "#6ee787", "#ff9d4d", "#b69cff",
@@ -9,12 +11,13 @@ const COLOURS = [
 export class Labels {
   /** `names` null: any label may be given, and the ones in use are listed. `schema`: [{name, geometry, color, parent,
       attributes}], or null in campaigns that have names only, where every label may be drawn in every way. */
-  constructor(names, translations, schema = null, languages = navigator.languages) {
+  constructor(names, translations, schema = null, languages = readLanguages()) {
     this.free = names === null || names === undefined;
     this.all = [...(names ?? [])];
     this.translations = translations ?? {};
     this.schema = new Map((schema ?? []).map((label) => [label.name, label]));
     this.languages = languages;
+    this.recent = [];
     const ordered = inTreeOrder(this.all, (name) => this.parent(name));
     /** Labels that are drawn, parents before their children; the number keys follow this order. */
     this.names = ordered.filter((name) => this.geometry(name) !== "image");
@@ -78,7 +81,7 @@ export class Labels {
     return this.attributes(label).find(invalid)?.name ?? null;
   }
 
-  /** The name shown to the labeler: in the first of the browser's languages that the campaign has it in. */
+  /** The name shown to the labeler: in the first of the labeler's languages that the campaign has it in. */
   shown(name) {
     const known = this.translations[name];
     if (!known || typeof known !== "object") return name;
@@ -106,10 +109,19 @@ export class Labels {
     return 0.299 * red + 0.587 * green + 0.114 * blue > 110 ? "#111" : "#fff";
   }
 
-  /** Names that match what was typed, in either language; those that begin with it first. */
+  /** Notes that a label was chosen: the search offers the last ones first. */
+  used(name) {
+    this.recent = [name, ...this.recent.filter((one) => one !== name)].slice(0, 5);
+  }
+
+  /** Names that match what was typed, in either language: the one with that number, then those that begin with it. Before
+      anything is typed all of them, the last used ones first. */
   search(typed) {
     const wanted = typed.trim().toLowerCase();
+    if (!wanted) return [...new Set([...this.recent.filter((name) => this.names.includes(name)), ...this.names])];
+    const numbered = /^[0-9]+$/.test(wanted) ? this.names[Number(wanted) - 1] : undefined;
     const rank = (name) => {
+      if (name === numbered) return -1;
       const texts = [this.shown(name).toLowerCase(), name.toLowerCase()];
       return texts.some((t) => t.startsWith(wanted)) ? 0 : texts.some((t) => t.includes(wanted)) ? 1 : 2;
     };

@@ -4,9 +4,12 @@ import { Api, NoConnection, Refused } from "./api.js";
 import { Desk } from "./desk.js";
 import { byId, element } from "./elements.js";
 import { forget, openSession, remember } from "./session.js";
+import { bindSettings, showAppearance } from "./settings.js";
+import { loadTexts, text } from "./texts.js";
 
 const session = openSession();
 let desk = null;
+let showCampaigns = null; // the list of campaigns, in the language of the moment
 
 byId("key-form").addEventListener("submit", (event) => {
   event.preventDefault();
@@ -17,7 +20,13 @@ byId("key-form").addEventListener("submit", (event) => {
 // The same tab may be given another link.
 addEventListener("hashchange", () => location.hash.length > 1 && location.reload());
 
-if (session.key) enter(session);
+showAppearance();
+bindSettings(() => {
+  desk?.retell();
+  if (!byId("choice").hidden) showCampaigns();
+});
+if (!(await loadTexts().then(() => true, () => false))) document.body.append("The page could not be loaded. Reload it.");
+else if (session.key) enter(session);
 else showDoor();
 
 async function enter({ key, secret, campaign }) {
@@ -33,22 +42,26 @@ async function enter({ key, secret, campaign }) {
   } catch (error) {
     if (error instanceof Refused && error.status === 401) {
       forget();
-      showDoor("This key is not known here, or not any more. Ask whoever sent you the link. Drafts on this device are kept.");
+      showDoor("door.unknown_key");
     } else if (error instanceof NoConnection) {
-      showDoor("The server cannot be reached. Trying again …");
+      showDoor("door.unreachable");
       setTimeout(() => enter({ key, secret, campaign }), 4000);
-    } else showDoor(error.message);
+    } else showDoor(null, error.message);
   }
 }
 
-function showDoor(text) {
+/** With a text, or with a message that the service wrote. */
+function showDoor(key = "door.open", message = text(key)) {
   desk?.close();
   desk = null;
   byId("desk").hidden = true;
   byId("choice").hidden = true;
   byId("key-form").hidden = false;
   byId("door").hidden = false;
-  if (text) byId("door-text").textContent = text;
+  const words = byId("door-text");
+  if (key) words.dataset.text = key;
+  else delete words.dataset.text;
+  words.textContent = message;
   byId("key-field").focus();
 }
 
@@ -57,21 +70,26 @@ function showChoice(api, me, campaigns) {
   desk = null;
   byId("desk").hidden = true;
   byId("key-form").hidden = true;
+  showCampaigns = () => fillCampaigns(api, me, campaigns);
+  showCampaigns();
+  byId("choice").hidden = false;
+  byId("door").hidden = false;
+  byId("campaign-list").querySelector("button")?.focus();
+}
+
+function fillCampaigns(api, me, campaigns) {
   const rows = campaigns.map((campaign) => {
     const { done, total } = campaign.progress;
     const button = element("button", { type: "button" }, [
       element("span", { className: "name", text: campaign.title }),
-      element("span", { className: "muted", text: `${done} of ${total}` }),
-      element("span", { className: `chip ${campaign.status}`, text: campaign.status }),
+      element("span", { className: "muted", text: text("campaign.progress", { done, total }) }),
+      element("span", { className: `chip ${campaign.status}`, text: text(`status.${campaign.status}`) }),
     ]);
     button.addEventListener("click", () => openDesk(api, me, campaign));
     return element("li", {}, [button]);
   });
-  if (!rows.length) rows.push(element("li", { className: "muted", text: "There is no campaign for you yet." }));
+  if (!rows.length) rows.push(element("li", { className: "muted", text: text("door.no_campaigns") }));
   byId("campaign-list").replaceChildren(...rows);
-  byId("choice").hidden = false;
-  byId("door").hidden = false;
-  byId("campaign-list").querySelector("button")?.focus();
 }
 
 function openDesk(api, me, campaign) {
@@ -84,12 +102,12 @@ function openDesk(api, me, campaign) {
         const answer = await api.campaigns();
         showChoice(api, answer.me, answer.campaigns);
       } catch {
-        desk?.say("The server cannot be reached.", "warn");
+        desk?.say(text("error.unreachable"), "warn");
       }
     },
     locked: () => {
       forget();
-      showDoor("Your key is not accepted any more. Ask for a new link; drafts on this device are kept.");
+      showDoor("door.key_refused");
     },
   });
   desk.start();

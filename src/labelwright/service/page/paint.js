@@ -23,7 +23,7 @@ export class Paint {
     this.shapes([], new Map(), null);
   }
 
-  /** `looks`: id -> {colour, ink, text}. */
+  /** `looks`: id -> {colour, ink, text, suggested}. */
   shapes(shapes, looks, selectedId) {
     this.svg.replaceChildren();
     this.tags.replaceChildren();
@@ -31,10 +31,11 @@ export class Paint {
     // Large ones first: a small one inside a large one is not covered.
     const area = ({ box }) => (box[2] - box[0]) * (box[3] - box[1]);
     for (const shape of [...shapes].sort((a, b) => area(b) - area(a))) {
-      const { colour, ink, text } = looks.get(shape.id);
+      const { colour, ink, text, suggested = false } = looks.get(shape.id);
       const selected = shape.id === selectedId;
       const group = document.createElementNS(SVG, "g");
       group.classList.toggle("selected", selected);
+      group.classList.toggle("suggested", suggested);
       const halo = document.createElementNS(SVG, "path");
       halo.classList.add("halo");
       const line = document.createElementNS(SVG, "path");
@@ -46,6 +47,7 @@ export class Paint {
       const tag = document.createElement("span");
       tag.className = "tag";
       tag.classList.toggle("selected", selected);
+      tag.classList.toggle("suggested", suggested);
       tag.style.setProperty("--label", colour);
       tag.style.setProperty("--ink", ink);
       tag.textContent = text;

@@ -1,12 +1,15 @@
-/* Pictures as blob URLs: fetched once, the next ones ahead of time, revoked when they are far away. */
+/* Pictures as blob URLs: fetched once, the next ones ahead of time, revoked when they are far away. Of large ones it is the
+   reduced picture; their tiles are fetched as they come into sight (tiles.js). */
+
+import { text } from "./texts.js";
 
 const KEEP = 8;
 
 export class Pictures {
-  constructor(api, campaignId) {
-    this.api = api;
-    this.campaignId = campaignId;
-    this.waiting = new Map(); // image id -> promise of {url, width, height}, oldest first
+  /** `isLarge(imageId)`: whether it comes reduced, with tiles. `onProgress(imageId, bytes, of all)`. */
+  constructor(api, campaignId, isLarge, onProgress) {
+    Object.assign(this, { api, campaignId, isLarge, onProgress });
+    this.waiting = new Map(); // image id -> promise of {url, width, height, reduced}, oldest first
   }
 
   get(imageId) {
@@ -25,7 +28,10 @@ export class Pictures {
   }
 
   fetch(imageId) {
-    const picture = this.api.picture(this.campaignId, imageId).then(decode);
+    const onProgress = (bytes, all) => this.onProgress(imageId, bytes, all);
+    const reduced = this.isLarge(imageId);
+    const blob = reduced ? this.api.overview(this.campaignId, imageId, onProgress) : this.api.picture(this.campaignId, imageId, onProgress);
+    const picture = blob.then(decode).then((decoded) => ({ ...decoded, reduced }));
     // A failure is not remembered: the next attempt asks again.
     picture.catch(() => {
       if (this.waiting.get(imageId) === picture) this.waiting.delete(imageId);
@@ -66,7 +72,7 @@ export function loaded(url) {
   const image = new Image();
   return new Promise((resolve, reject) => {
     image.onload = () => resolve(image);
-    image.onerror = () => reject(new NotShowable("This browser cannot show the picture."));
+    image.onerror = () => reject(new NotShowable(text("error.not_showable")));
     image.src = url;
   });
 }

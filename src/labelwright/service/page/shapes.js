@@ -2,8 +2,11 @@
 
    A shape is {id, kind, label, confidence, attributes, box: [xmin, ymin, xmax, ymax], points: [[x, y], ...] | null}; its
    kind is "box", "polygon", "parts" (one object of several polygons, in `parts`; they come from the server and are not
-   edited here) or "image" (a label of the whole image: box and points are null).
+   edited here) or "image" (a label of the whole image: box and points are null). What a model predicted also has an
+   origin, "prediction" or "corrected", and a model_version where it is known (suggestions.js).
    What a labeler draws or changes lies on whole pixels; what came from the server stays as it came until it is touched. */
+
+import { text } from "./texts.js";
 
 let last = 0;
 export const newId = () => `s${Date.now().toString(36)}-${(last += 1)}`;
@@ -112,12 +115,12 @@ const same = (a, b) => a.length === b.length && a.every((value, i) => value === 
 
 /** Why the service would refuse a polygon, or null. */
 export function faultOf(points) {
-  if (points.length < 3) return "A polygon needs three different corners.";
-  if (points.slice(2).every((p) => turn(points[0], points[1], p) === 0)) return "All corners are on one line.";
+  if (points.length < 3) return text("shape.same_corners");
+  if (points.slice(2).every((p) => turn(points[0], points[1], p) === 0)) return text("shape.on_a_line");
   const n = points.length;
   for (let i = 0; i < n; i += 1) {
     for (let j = i + 1; j < n; j += 1) {
-      if (meet(points, i, j)) return "The polygon's edges cross each other.";
+      if (meet(points, i, j)) return text("shape.edges_cross");
     }
   }
   return null;
@@ -162,11 +165,15 @@ export function toObject(shape) {
   if (shape.kind === "parts") object.polygons = shape.parts;
   // Drafts of older versions of the page have no attributes.
   if (Object.keys(shape.attributes ?? {}).length) object.attributes = shape.attributes;
+  if (shape.origin) object.origin = shape.origin;
+  if (shape.model_version) object.model_version = shape.model_version;
   return object;
 }
 
 export function fromObject(object) {
   const shape = { id: newId(), kind: "box", label: object.label, confidence: object.confidence ?? 1, attributes: object.attributes ?? {}, box: null, points: null };
+  if (object.origin) shape.origin = object.origin;
+  if (object.model_version) shape.model_version = object.model_version;
   if (object.whole_image) return { ...shape, kind: "image" };
   const { xmin, ymin, xmax, ymax } = object.bounding_box;
   shape.box = [xmin, ymin, xmax, ymax];
@@ -187,10 +194,12 @@ export function brief({ kind, box: [xmin, ymin, xmax, ymax] }) {
   return `${KINDS[kind]} ${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
 }
 
+export const shapeCount = (shapes) => text("shape.count", { count: shapes.length });
+
 export function describe(shape) {
-  if (shape.kind === "image") return "whole image";
+  if (shape.kind === "image") return text("shape.whole");
   const [xmin, ymin, xmax, ymax] = shape.box.map((v) => Math.round(v * 100) / 100);
   const size = `${Math.round(xmax - xmin)} × ${Math.round(ymax - ymin)}`;
-  const kind = { box: "box", polygon: `polygon of ${shape.points?.length},`, parts: `${shape.parts?.length} polygons,` }[shape.kind];
-  return `${kind} ${size} at ${xmin}, ${ymin}`;
+  const count = { polygon: shape.points, parts: shape.parts }[shape.kind]?.length;
+  return text(`shape.${shape.kind}`, { count, size, place: `${xmin}, ${ymin}` });
 }

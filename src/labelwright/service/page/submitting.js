@@ -2,21 +2,26 @@
 
 import { NoConnection, Refused } from "./api.js";
 import { ask } from "./dialogs.js";
-import { byId, count } from "./elements.js";
-import { DeskDescribing } from "./describing.js";
-import { toObject } from "./shapes.js";
+import { stateOf } from "./drafts.js";
+import { byId } from "./elements.js";
+import { shownKey } from "./keymap.js";
+import { shapeCount, toObject } from "./shapes.js";
+import { DeskSuggesting } from "./suggestions.js";
+import { text } from "./texts.js";
 import { History } from "./undo.js";
 
-export class DeskSubmitting extends DeskDescribing {
+export class DeskSubmitting extends DeskSuggesting {
   async submit() {
     if (this.readOnly) return void this.refuse();
-    if (this.gestures.drawing) return void this.say("Something is being drawn: close it, or press Escape.", "warn");
+    if (this.gestures.drawing) return void this.say(text("submit.drawing"), "warn");
+    if (this.base.skipped !== null && !this.dirty) return void this.openNextToDo();
+    if (this.asksAboutSuggestions()) return;
     if (!this.shapes.length && !this.state.nothing) {
-      return void this.say("Nothing is drawn. If there is nothing to label here, press N, then Enter.", "warn");
+      return void this.say(text("submit.empty", { key: shownKey("empty") }), "warn");
     }
     if (!this.isComplete()) return;
     if (this.base.done && !this.dirty) return void this.openNextToDo();
-    if (this.foreign) return void this.say("This image is also being labeled in another tab: choose above which to keep.", "warn");
+    if (this.foreign) return void this.say(text("submit.two_tabs"), "warn");
     return this.reopened ? this.submitCorrections() : this.send();
   }
 
@@ -31,12 +36,12 @@ export class DeskSubmitting extends DeskDescribing {
     const others = [...this.draftIds].filter((imageId) => imageId !== this.imageId);
     const images = 1 + others.length;
     const answer = await ask(
-      "Submitting completes the campaign again",
-      `This campaign was reopened and every image in it is done. ${images > 1 ? `Your ${count(images, "draft")} are submitted together. ` : ""}After that nothing can be changed. Are you done with your corrections?`,
-      [["on", "Go on correcting"], ["submit", images > 1 ? `Submit all ${images}` : "Submit", true]],
+      text("submit.again"),
+      images > 1 ? text("submit.again_many", { count: images }) : text("submit.again_one"),
+      [["on", text("submit.go_on")], ["submit", images > 1 ? text("submit.all", { count: images }) : text("submit.button"), true]],
     );
     if (answer === "submit") await this.send(others);
-    else if (answer === "on") this.say("Your draft is kept. Correct the other images, then submit once.");
+    else if (answer === "on") this.say(text("submit.kept"));
   }
 
   /** This image and, all or none, the drafts of `others`. */
@@ -66,18 +71,33 @@ export class DeskSubmitting extends DeskDescribing {
       await this.notSubmitted(error);
       return;
     }
+    this.stored(imageId, { ...state, skipped: null }, answer);
+  }
+
+  /** The server has stored an image: on to the next one. */
+  stored(imageId, { shapes, nothing, decided, skipped }, { campaign, revision }) {
     this.busy = false;
     this.connected = true;
-    this.base = { shapes: state.shapes, nothing: state.nothing, revision: answer.revision, done: true, reopened: null };
+    if (skipped !== null) {
+      this.history = new History({ shapes, nothing, decided: [] });
+      this.selectedId = null;
+    }
+    this.suggestions = [];
+    this.base = { shapes, nothing, decided: decided ?? [], revision, done: true, reopened: null, skipped };
     this.drafts.remove(imageId);
     this.draftIds.delete(imageId);
-    this.records.set(imageId, { ...this.records.get(imageId), objects: state.shapes.map(toObject), done: true, revision: answer.revision, reopened: null });
-    this.images.find(({ image_id }) => image_id === imageId).done = true;
-    this.campaign = answer.campaign;
+    const record = { ...this.records.get(imageId), objects: shapes.map(toObject), done: true, revision, reopened: null, skipped, predictions: [] };
+    this.records.set(imageId, record);
+    const image = this.images.find(({ image_id }) => image_id === imageId);
+    image.done = true;
+    delete image.reopened;
+    if (skipped === null) delete image.skipped;
+    else image.skipped = skipped;
+    this.campaign = campaign;
     this.showCampaign();
     this.render();
     if (this.campaign.status === "active") this.openNextToDo();
-    else this.say("That was the last one: the campaign is complete. Thank you.", "good");
+    else this.say(text("campaign.thanks"), "good");
   }
 
   async notSubmitted(error) {
@@ -85,20 +105,19 @@ export class DeskSubmitting extends DeskDescribing {
     if (error instanceof NoConnection) {
       this.connected = false;
       this.render();
-      this.say(`Not submitted: the server cannot be reached. ${this.kept ? "Your draft is kept on this device; " : ""}press Enter again later.`, "bad");
+      this.say(text(this.kept ? "submit.unreachable_kept" : "submit.unreachable"), "bad");
     } else if (error instanceof Refused && error.status === 412 && error.details?.image_id !== this.imageId) {
-      this.say("Not submitted: one of your drafts is older than what is stored. Look at it first.", "bad");
+      this.say(text("submit.old_draft"), "bad");
       await this.open(error.details.image_id);
     } else if (error instanceof Refused && error.status === 412) await this.askAboutStaleWrite();
     else if (error instanceof Refused && error.status === 422 && error.details?.faults) {
       const { image_id, count: faults } = error.details;
-      const more = faults > 1 ? ` (and ${count(faults - 1, "more fault")})` : "";
       if (image_id !== this.imageId && this.draftIds.has(image_id)) await this.open(image_id);
-      this.say(`Not submitted: ${error.message}${more}.`, "bad");
+      this.say(faults > 1 ? text("submit.refused_more", { message: error.message, count: faults - 1 }) : text("submit.refused", error), "bad");
     }
     else {
       if (error instanceof Refused && error.status === 409) await this.look();
-      this.say(`Not submitted: ${error.message}.`, "bad");
+      this.say(text("submit.refused", error), "bad");
     }
   }
 
@@ -107,14 +126,13 @@ export class DeskSubmitting extends DeskDescribing {
     try {
       record = await this.api.image(this.campaign.campaign_id, this.imageId);
     } catch {
-      this.say("Not submitted: this image was changed elsewhere, and the server cannot be reached now.", "bad");
+      this.say(text("submit.changed_unreachable"), "bad");
       return;
     }
-    const mine = count(this.shapes.length, "shape");
     const answer = await ask(
-      "Not submitted: this image was changed elsewhere",
-      `Since you opened it, it was submitted from another tab or device. Stored now: ${count(record.objects.length, "shape")}. Here: ${mine}. Nothing was overwritten.`,
-      [["later", "Decide later"], ["stored", "Show the stored ones"], ["mine", "Overwrite with mine"]],
+      text("submit.changed"),
+      text("submit.changed_text", { stored: shapeCount(record.objects), mine: shapeCount(this.shapes) }),
+      [["later", text("submit.later")], ["stored", text("draft.show_stored")], ["mine", text("submit.overwrite")]],
     );
     if (answer === "stored") {
       this.drafts.remove(this.imageId);
@@ -158,7 +176,7 @@ export class DeskSubmitting extends DeskDescribing {
     if (before !== campaign.status) {
       this.gestures.cancel();
       this.render();
-      this.notices.live(`The campaign is now ${campaign.status}.`);
+      this.notices.live(text("campaign.now", { status: text(`status.${campaign.status}`) }));
     } else this.showSaved();
     if (relisted) await this.relist();
   }
@@ -186,21 +204,25 @@ export class DeskSubmitting extends DeskDescribing {
       this.open(imageId);
     } else if (this.drafts.follows(imageId, draft)) {
       this.drafts.saw(imageId, draft);
-      this.history = new History({ shapes: draft.shapes, nothing: draft.nothing });
+      this.history = new History(stateOf(draft));
       if (!this.selected) this.selectedId = null;
       this.corner = null;
       this.render();
-      this.say("This image is being labeled in another tab: its draft is shown.");
+      this.say(text("draft.other_tab"));
     } else this.askWhichTab();
   }
 
   askWhichTab() {
     this.foreign = true;
-    this.notices.banner("This image is also being labeled in another tab. What you draw here is not saved until you choose.", [
-      ["Show the other tab's", () => this.open(this.imageId)],
-      ["Keep mine", () => this.keepMine()],
-    ]);
+    this.showTwoTabs();
     this.render();
+  }
+
+  showTwoTabs() {
+    this.notices.banner(text("draft.two_tabs"), [
+      [text("draft.show_other"), () => this.open(this.imageId)],
+      [text("draft.keep_this"), () => this.keepMine()],
+    ]);
   }
 
   keepMine() {

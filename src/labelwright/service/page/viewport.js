@@ -4,6 +4,8 @@
 const MARGIN = 24;
 const MAX_CSS_PIXELS = 60_000;
 const CLICK_STEP = 1.25;
+const MOST_ENLARGED = 8;
+const TINY = 320; // CSS pixels that the smallest pictures get: fingers need them
 
 export class Viewport {
   constructor(element, stage, onChange) {
@@ -31,7 +33,7 @@ export class Viewport {
 
   fit() {
     // Small pictures are enlarged, but not to a blur.
-    this.zoom = Math.min(this.fitZoom, 8);
+    this.zoom = Math.min(this.fitZoom, Math.max(MOST_ENLARGED, TINY / Math.max(this.size.width, this.size.height)));
     this.centre();
     this.fitted = true;
     this.apply();

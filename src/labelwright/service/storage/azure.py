@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import timedelta
 from pathlib import Path
@@ -153,8 +153,8 @@ class AzureStore:
             client.set_http_headers(settings)
         return None
 
-    def enter(self, connection: Connection, copy: Copy) -> None:
-        pass  # it is there already
+    def enter(self, connection: Connection, copies: Sequence[Copy]) -> None:
+        pass  # they are there already
 
     def draft(self) -> Incoming:
         return Incoming(self._folder / token_hex(16))

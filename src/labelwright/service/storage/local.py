@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -13,7 +13,7 @@ from urllib.parse import quote
 from sqlalchemy import Connection
 
 from labelwright.service.blobs.sas import Signer
-from labelwright.service.blobs.store import Blob, BlobRefused, Blobs, Incoming, copied, fresh_blob
+from labelwright.service.blobs.store import Blob, BlobRefused, Blobs, Condition, Incoming, copied, fresh_blob
 from labelwright.service.config import BLOB, DROPBOX_RIGHTS, ServiceConfig
 from labelwright.service.database import Database
 
@@ -73,9 +73,9 @@ class DataDirectory:
     def copy(self, dropbox: str, copy: Copy) -> str | None:
         return None  # it is a row that points to the same file
 
-    def enter(self, connection: Connection, copy: Copy) -> None:
-        row = copied(copy.source, copy.name, content_type=copy.content_type, md5=copy.md5)
-        self.blobs.put_row(connection, self._config.main_container, row)
+    def enter(self, connection: Connection, copies: Sequence[Copy]) -> None:
+        rows = [copied(copy.source, copy.name, content_type=copy.content_type, md5=copy.md5) for copy in copies]
+        self.blobs.put_rows(connection, self._config.main_container, [(row, Condition()) for row in rows])
 
     def draft(self) -> Incoming:
         return self.blobs.incoming()

@@ -6,7 +6,7 @@ they are copied to the main container, where label files are written too, and th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ class StorageDown(ServiceError):
 
 class StorageRefused(RuntimeError):
     """The service cannot work on this store as it is configured. The message says what to do."""
+
+    error_code = "LW6013"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +82,8 @@ class Storage(Protocol):
         """Copies the bytes, before the transaction of `enter`. Returns the reason if it is impossible."""
         ...
 
-    def enter(self, connection: Connection, copy: Copy) -> None:
-        """Records the copy in the transaction."""
+    def enter(self, connection: Connection, copies: Sequence[Copy]) -> None:
+        """Records the copies in the transaction."""
         ...
 
     def draft(self) -> Incoming:

@@ -26,6 +26,7 @@ from labelwright.ingest.upload.azure_client import (
 )
 from labelwright.ingest.upload.azure_engine import TAKEN, AzureEngine
 from labelwright.ingest.upload.verify import StoredFile
+from labelwright.network.guards import before_change
 from labelwright.platforms.errors import AccessDenied, NotFound, PlatformError, PlatformUnavailable
 from labelwright.stores.protocol import ContentMismatch
 
@@ -151,6 +152,22 @@ class Blobs:
 
         return _call("send a file", read)
 
+    def download(self, path: str, target: Path) -> bool:
+        """Writes a blob to a file. Returns False when there is no such blob."""
+
+        def read() -> None:
+            with target.open("wb") as file:
+                self._client.download_blob(path, max_concurrency=1).readinto(file)
+
+        try:
+            _call("read a file", read)
+        except PlatformError as error:
+            target.unlink(missing_ok=True)
+            if _is_missing_blob(error):
+                return False
+            raise
+        return True
+
     @staticmethod
     def _if_unchanged(etag: str | None) -> dict[str, Any]:
         from azure.core import MatchConditions
@@ -267,6 +284,7 @@ class Blobs:
                 content_type=properties.content_settings.content_type, content_md5=bytearray.fromhex(md5_hex)
             )
             blob = self._client.get_blob_client(target)
+            before_change()
             _call("keep a checksum", lambda: blob.set_http_headers(settings))
             properties = self._properties(target)
         if properties is None or (_stored_file(properties).bytes, _stored_file(properties).md5_hex) != (size, md5_hex):
@@ -277,6 +295,7 @@ class Blobs:
 
         blob = self._client.get_blob_client(target)
         source: dict[str, Any] = {}
+        before_change()
         if etag is not None:
             source = {"source_etag": etag, "source_match_condition": MatchConditions.IfNotModified}
         try:
@@ -350,6 +369,7 @@ class Blobs:
         settings = ContentSettings(
             content_type=_TYPES.get(Path(path).suffix.lower(), "application/octet-stream"), content_md5=bytearray(md5)
         )
+        before_change()
         _call(
             "keep a file",
             lambda: self._client.upload_blob(

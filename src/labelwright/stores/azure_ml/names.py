@@ -13,6 +13,7 @@ LONGEST = 180
 """Characters of the title's part, which leaves room for suffixes."""
 
 _ESCAPED = re.compile(r"_x([0-9A-F]{4,6})_")
+_NOT_PORTABLE = re.compile(r'[%&:?*"|<>]')
 _FIRST = "x_x0000_"
 """Prefix of a name that would not begin with a letter or digit. It decodes to NUL, which no title contains."""
 
@@ -30,6 +31,14 @@ def asset_name(title: str, ending: str = "") -> str:
 def blob_path(file: str) -> str:
     """A file's relative path without characters that a URL would have to encode."""
     return "/".join(_escaped(part, "-_.") for part in file.split("/"))
+
+
+def sdk_path(name: str) -> str:
+    """The path of an image as `FileDataset.to_path` of azureml-core lists it, from the folder of the dataset.
+
+    These nine characters are percent-encoded and no others, whatever their encoding in a URL.
+    """
+    return "/" + _NOT_PORTABLE.sub(lambda match: f"%{ord(match[0]):02X}", name)
 
 
 def _escaped(text: str, unescaped: str) -> str:

@@ -28,6 +28,7 @@ from labelwright.domain import Image
 from labelwright.ingest.checks.inventory import InventoryItem
 from labelwright.ingest.upload.dropbox import UploadReport
 from labelwright.ingest.upload.verify import Difference
+from labelwright.network.guards import before_change
 from labelwright.platforms.errors import PlatformRefused, PlatformUnavailable
 from labelwright.settings import WorkspaceSettings
 from labelwright.stores.protocol import (
@@ -47,7 +48,7 @@ from . import latest as azure_ml_latest
 from .blobs import Blobs, account_of, md5_of, open_blobs
 from .deliveries import Asset, asset_of, assets_in, csv_in, delivery_path, measured
 from .images import ImageFolders
-from .names import asset_name
+from .names import asset_name, sdk_path
 from .sdk_process import AZURE_ML, Calls, workspace_id
 
 EXPORT_TAG = "labelwright_export"
@@ -59,6 +60,8 @@ VERSION_DIGITS = 16
 
 class AzureMlStore:
     """See protocol.DatasetStore, TakesFiles, KeepsImages. Also raises PlatformError, SettingsError."""
+
+    path_column = "azureml_path"
 
     def __init__(self, workspace: WorkspaceSettings, *, engine: str, threads: int, timeout: float) -> None:
         self._workspace = workspace
@@ -106,6 +109,9 @@ class AzureMlStore:
 
     def image_url(self, folder: str, name: str) -> str:
         return self._workspace_id.uri(self._workspace.datastore) + quote(f"{folder}/{name}", safe="/")
+
+    def listed_path(self, name: str) -> str:
+        return sdk_path(name)
 
     def send(self, name: str, files: Path, file: str, *, content_hash: str) -> bool:
         return self._blobs.put(delivery_path(asset_of(name), content_hash, file), files / file, md5_of(files / file))
@@ -207,6 +213,11 @@ class AzureMlStore:
                 return azure_ml_checking.read_receipt(text)
         raise DatasetGone(f"the container has no receipt of {dataset.name} with content {dataset.content_hash[:12]}")
 
+    def file(self, dataset: RegisteredDataset, name: str, folder: Path) -> Path | None:
+        target = folder / name
+        path = delivery_path(self._owner(dataset), dataset.content_hash, name)
+        return target if self._blobs.download(path, target) else None
+
     def _owner(self, dataset: RegisteredDataset) -> str:
         """The name under which the delivery is stored that the data asset belongs to."""
         names = _owners(dataset.name)
@@ -285,6 +296,7 @@ class AzureMlStore:
             }
             for asset in assets
         ]
+        before_change()
         _, *versions = self._calls.ask(f"register {base}", calls)
         for version, call in zip(versions, calls[1:], strict=True):
             expected_path = f"azureml://datastores/{call['datastore']}/paths/{call['path']}"

@@ -359,6 +359,9 @@ def task_by_id(cvat: FakeCvat, request: Request, number: str) -> Response:
         payload = request.json()
         task.name = payload.get("name", task.name)
         task.bug_tracker = payload.get("bug_tracker", task.bug_tracker)
+        if "assignee_id" in payload:
+            _check_assignee(state, request, payload["assignee_id"])
+            task.assignee = payload["assignee_id"]
         task.updated = now()
         cvat.send_event("update:task", task.project, {"task": state.task_json(task), "before_update": {}}, request.me)
     elif request.method == "DELETE":

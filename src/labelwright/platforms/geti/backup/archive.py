@@ -117,6 +117,8 @@ class Backup(Protocol):
 class BackupRefused(PlatformRefused):
     """A folder that is no backup, or not a complete one; the message says why, and what to do."""
 
+    error_code = "LW4017"
+
     def __init__(self, folder: Path, message: str, advice: str = "") -> None:
         super().__init__(NAME, READ, message=f"{folder}: {message}", advice=advice)
         self.folder = folder

@@ -10,7 +10,10 @@ from typing import Any
 from PIL import Image as Pillow
 from PIL.TiffImagePlugin import ImageFileDirectory_v2, TiffImageFile
 
-_WIDTH, _HEIGHT, _COMPRESSION, _ORIENTATION, _PLANAR = 256, 257, 259, 274, 284
+from .deep_pixels import read_low_bytes
+from .orientation import stored_size
+
+_WIDTH, _HEIGHT, _COMPRESSION, _PLANAR = 256, 257, 259, 284
 _STRIPS, _STRIP_ROWS, _STRIP_BYTES = 273, 278, 279
 _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES = 322, 323, 324, 325
 _BITS = 258
@@ -20,19 +23,6 @@ _OLD_JPEG = 6
 _ROWS_BYTES = 1024**2
 MOST_PIXELS = 16 * 1024**2
 """Of one band."""
-
-
-def stored_size(image: TiffImageFile) -> tuple[int, int]:
-    """Returns width and height as stored; Pillow's are already turned upright."""
-    tags: Any = image.tag_v2
-    return int(tags[_WIDTH]), int(tags[_HEIGHT])
-
-
-def orientation_of(image: TiffImageFile) -> int:
-    """Returns the orientation, 1 to 8 as in EXIF. Loading the image turns it upright and removes the tag."""
-    tags: Any = image.tag_v2
-    orientation = tags.get(_ORIENTATION, 1)
-    return orientation if orientation in range(1, 9) else 1
 
 
 def largest_part(image: TiffImageFile) -> int:
@@ -47,12 +37,30 @@ def largest_part(image: TiffImageFile) -> int:
     return int(-(-across * sum(tags.get(_BITS, (1,))) // 8) * down)
 
 
-def bands_of(image: TiffImageFile, path: Path, *, from_bottom: bool = False) -> Iterator[Pillow.Image] | None:
+def bands_of(
+    image: TiffImageFile, path: Path, *, from_bottom: bool = False, low_bytes: bool = False
+) -> Iterator[Pillow.Image] | None:
     """Yields the image as stored (not turned upright) in bands of its full width, each of at most MOST_PIXELS.
 
     The bands come from the top, or from the bottom (each band itself the right way up). None when the file is not
     written in parts, or one part is larger. The iterator raises what Pillow raises for a broken file.
+
+    `low_bytes`: those of channels of 16 bits, of which Pillow keeps the high ones.
     """
+    layout = _layout_of(image)
+    if layout is None:
+        return None
+    size, rows_of_parts = layout
+    return _bands(image, path, size, rows_of_parts[::-1] if from_bottom else rows_of_parts, low_bytes)
+
+
+def comes_in_bands(image: TiffImageFile) -> bool:
+    """Whether `bands_of` yields the image in bands."""
+    return _layout_of(image) is not None
+
+
+def _layout_of(image: TiffImageFile) -> tuple[tuple[int, int], list[tuple[int, list[tuple[int, int]]]]] | None:
+    """The size of a part, and place and length of the parts of each row; None when it cannot be read in bands."""
     tags: Any = image.tag_v2
     width, height = stored_size(image)
     if tags.get(_COMPRESSION, 1) == _OLD_JPEG or tags.get(_PLANAR, 1) != 1:
@@ -76,12 +84,15 @@ def bands_of(image: TiffImageFile, path: Path, *, from_bottom: bool = False) -> 
     if width * size[1] > MOST_PIXELS or len(places) != across * down or len(lengths) != across * down:
         return None
     parts = list(zip(places, lengths, strict=True))
-    rows_of_parts = list(enumerate(parts[start : start + across] for start in range(0, len(parts), across)))
-    return _bands(image, path, size, rows_of_parts[::-1] if from_bottom else rows_of_parts)
+    return size, list(enumerate(parts[start : start + across] for start in range(0, len(parts), across)))
 
 
 def _bands(
-    image: TiffImageFile, path: Path, size: tuple[int, int], rows: list[tuple[int, list[tuple[int, int]]]]
+    image: TiffImageFile,
+    path: Path,
+    size: tuple[int, int],
+    rows: list[tuple[int, list[tuple[int, int]]]],
+    low_bytes: bool,
 ) -> Iterator[Pillow.Image]:
     tiled = _TILES in image.tag_v2
     width, full_height = stored_size(image)
@@ -95,7 +106,7 @@ def _bands(
                 if len(data) < length:
                     raise OSError("image file is truncated")
                 # A tile is always whole; the last strip has only the rows that are left.
-                decoded.append(_part(image, (size[0], size[1] if tiled else height), data))
+                decoded.append(_part(image, (size[0], size[1] if tiled else height), data, low_bytes))
             if len(decoded) == 1 and decoded[0].size == (width, height):
                 yield decoded[0]
                 continue
@@ -107,7 +118,7 @@ def _bands(
             yield band
 
 
-def _part(image: TiffImageFile, size: tuple[int, int], data: bytes) -> Pillow.Image:
+def _part(image: TiffImageFile, size: tuple[int, int], data: bytes, low_bytes: bool) -> Pillow.Image:
     """One strip or tile, decoded."""
     whole: Any = image.tag_v2
     tags = ImageFileDirectory_v2(prefix=whole.prefix)
@@ -122,5 +133,7 @@ def _part(image: TiffImageFile, size: tuple[int, int], data: bytes) -> Pillow.Im
     file.write(data)
     file.seek(0)
     with Pillow.open(file, formats=["TIFF"]) as part:
+        if low_bytes:
+            read_low_bytes(part)
         part.load()
         return part.copy()

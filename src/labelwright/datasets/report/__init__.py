@@ -1,0 +1,1 @@
+"""Statistics and findings of one version of a dataset."""
