@@ -23,8 +23,9 @@ def python_with(name: str, requirement: str, temporary: Path, *requirements: str
     python, complete = folder / "bin" / "python", folder / "whole"
     with alone(folder):
         if not complete.exists():
-            run([sys.executable, "-m", "venv", "--clear", str(folder)], requirement)
-            run([str(python), "-m", "pip", "install", "--quiet", requirement, *requirements], requirement)
+            run([sys.executable, "-m", "venv", "--clear", "--without-pip", str(folder)], requirement)
+            pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--quiet"]
+            run([*pip, requirement, *requirements], requirement)
             complete.touch()
     return python
 

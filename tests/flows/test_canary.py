@@ -6,6 +6,7 @@ import json
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -88,12 +89,37 @@ def find_secret(secret: str, home: Path, allowed: tuple[str, ...] = ()) -> list[
     return locations
 
 
+@pytest.fixture
+def drop_container(tmp_path) -> Iterator[tuple[str, str]]:
+    """A container with a campaign dropped into it: its URL, and the signature (SAS) that opens it."""
+    from azure.storage.blob import ContainerClient
+
+    store = Azurite(tmp_path)
+    try:
+        url, _, sas = store.new_container().partition("?")
+        with ContainerClient.from_container_url(f"{url}?{sas}") as container:
+            container.upload_blob("pond/a.jpg", picture())
+            document = "title: pond\nlabels: [boat]\nlabeler: partner@example.com\n"
+            container.upload_blob("pond/campaign.yaml", document)
+        yield url, sas
+    finally:
+        store.stop()
+
+
 @pytest.mark.slow
-def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_path):
+@pytest.mark.azurite
+def test_no_secret_is_found_anywhere_after_a_whole_campaign_a_drop_and_failures(tmp_path, drop_container):
     home = tmp_path / "home"
+    drops, sas = drop_container
+    signature = sas.rpartition("sig=")[2].partition("&")[0]
     make_photos(tmp_path / "photos", 3)
     admin = {"LABELWRIGHT_SERVICE__ADMIN_KEY": KEY, "LABELWRIGHT_SERVICE__ADMIN_SECRET": SECRET}
-    hook = {"LABELWRIGHT_RECEIVER__PORT": "0", "LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET": HOOK}
+    hook = {
+        "LABELWRIGHT_RECEIVER__PORT": "0",
+        "LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET": HOOK,
+        "LABELWRIGHT_RECEIVER__DROP_CONTAINER": drops,
+        "LABELWRIGHT_CONTAINER_SAS": sas,
+    }
     with running(home, **admin, **hook, LABELWRIGHT_RETRY_DELAYS="[0.1]") as up:
         service = up.addresses["labeling service"]
         valid_block = save_block(up, "good", url=f"{service}/api/v1", key=KEY, secret=SECRET)
@@ -117,13 +143,19 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
         partner.label(f"{service}/api/v1", str(status_output["remote_id"]), access)
         up.wait_for(up.start("sweep-campaigns", {}), "Completed")
         wait_until(lambda: list((tmp_path / "datasets").glob("*_labels/v1/receipt.json")), "the datasets")
-        requests.post(f"{up.addresses['receiver']}/eventgrid?secret={HOOK}", json=[], timeout=30).raise_for_status()
-        requests.post(f"{up.addresses['receiver']}/eventgrid?secret=no", json=[], timeout=30)
+
+        grid = f"{up.addresses['receiver']}/eventgrid"
+        requests.post(f"{grid}?secret=no", json=[], timeout=30)
+        event = created("pond/campaign.yaml", url=drops, container=drops.rpartition("/")[2])
+        assert requests.post(f"{grid}?secret={HOOK}", json=[event], timeout=30).json() == {"new": 1}
+        wait_until(lambda: [run["state_name"] for run in up.runs("launch-from-drop")] == ["Completed"], "the drop")
+        up.wait_for(up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"}), "Failed")
 
         prefect_texts = read_prefect_texts(up)
         assert "river" in prefect_texts
+        assert "pond" in prefect_texts
         assert "labelwright.campaign." in prefect_texts
-        for secret in (KEY, SECRET, WRONG, HOOK, access.secret.value if access.secret else ""):
+        for secret in (KEY, SECRET, WRONG, HOOK, signature, access.secret.value if access.secret else ""):
             assert secret
             assert secret not in prefect_texts
         assert up.stop() == 0
@@ -135,46 +167,9 @@ def test_no_secret_is_found_anywhere_after_a_whole_campaign_and_a_failure(tmp_pa
     assert find_secret(SECRET, home, allowed_files) == []
     assert find_secret(WRONG, home) == []
     assert find_secret(HOOK, home) == []
+    assert find_secret(signature, home) == []
     assert find_secret(access.secret.value, home, ("labelers/",)) == []
     for secret in (KEY, SECRET, WRONG, HOOK):
         assert find_secret(secret, tmp_path / "datasets") == []
     rows = sqlite3.connect(home / "prefect" / "prefect.db").execute("select count(*) from block_document").fetchone()
     assert rows[0] >= 2, "the blocks were there to be found"
-
-
-@pytest.mark.slow
-@pytest.mark.azurite
-def test_the_launch_of_a_drop_leaks_no_container_signature(tmp_path):
-    store = Azurite(tmp_path)
-    try:
-        url, _, sas = store.new_container().partition("?")
-        signature = sas.rpartition("sig=")[2].partition("&")[0]
-        from azure.storage.blob import ContainerClient
-
-        with ContainerClient.from_container_url(f"{url}?{sas}") as container:
-            container.upload_blob("river/a.jpg", picture())
-            document = "title: dropped\nlabels: [boat]\nlabeler: partner@example.com\n"
-            container.upload_blob("river/campaign.yaml", document)
-        home = tmp_path / "home"
-        settings = {
-            "LABELWRIGHT_RECEIVER__PORT": "0",
-            "LABELWRIGHT_RECEIVER__EVENT_GRID_SECRET": HOOK,
-            "LABELWRIGHT_RECEIVER__DROP_CONTAINER": url,
-            "LABELWRIGHT_CONTAINER_SAS": sas,
-        }
-        with running(home, **settings) as up:
-            event = created("river/campaign.yaml", url=url, container=url.rpartition("/")[2])
-            grid = f"{up.addresses['receiver']}/eventgrid?secret={HOOK}"
-            assert requests.post(grid, json=[event], timeout=30).json() == {"new": 1}
-            wait_until(
-                lambda: [run["state_name"] for run in up.runs("launch-from-drop")] == ["Completed"], "the launch"
-            )
-            failing_run = up.start("launch-from-drop", {"blob": "nowhere/campaign.yaml", "etag": "0x1"})
-            up.wait_for(failing_run, "Failed")
-            prefect_texts = read_prefect_texts(up)
-            assert "dropped" in prefect_texts
-            assert signature not in prefect_texts
-        assert find_secret(signature, home) == []
-        assert find_secret(HOOK, home) == []
-    finally:
-        store.stop()

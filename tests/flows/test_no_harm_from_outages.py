@@ -185,7 +185,11 @@ def restarts(tmp_path, proxy, request) -> Iterator[Restarts]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("restarts", [4, 8, 11], indirect=True)
+@pytest.mark.parametrize(
+    "restarts",
+    [pytest.param(4, marks=pytest.mark.exhaustive), 8, pytest.param(11, marks=pytest.mark.exhaustive)],
+    indirect=True,
+)
 def test_a_restart_of_prefects_server_in_the_middle_does_no_harm(tmp_path, photos, proxy, undisturbed, restarts):
     assert restarts.number <= undisturbed.counts["request"]
     disturbed = RestartCourse(tmp_path / "home", photos, proxy, f"{restarts.server.url}/api")

@@ -210,7 +210,7 @@ class Two(Team):
         return [process for process in self.started if process.pid in pids]
 
 
-@pytest.mark.parametrize("moment", [4, 7])
+@pytest.mark.parametrize("moment", [4, pytest.param(7, marks=pytest.mark.exhaustive)])
 def test_two_workers_do_everything_once_although_one_is_killed(make_team, expected, moment):
     """In the upload, and at the campaign's creation."""
     team = make_team(Two, victim_dies_at=moment)
@@ -244,7 +244,7 @@ class Cut(Team):
         self.until_done("machine-a", flow, arguments, self.at)
 
 
-@pytest.mark.parametrize("at", [4, 11])
+@pytest.mark.parametrize("at", [4, pytest.param(11, marks=pytest.mark.exhaustive)])
 def test_a_transaction_that_loses_its_connection_is_repeated_once(make_team, expected, at):
     team = make_team(Cut, at=at)
     check_events(team.prefect, check(team, expected))

@@ -58,8 +58,10 @@ def traces(text: str) -> list[str]:
         if item in visited or len(visited) > 40:
             continue
         visited.add(item)
-        results += re.findall(r"(?i).{0,20}canary.{0,20}", item)
-        results += re.findall(r"(?i).{0,20}7w1f.{0,20}|.{0,20}0q44.{0,20}", item)
+        lowered = item.lower()
+        for part in ("canary", "7w1f", "0q44"):
+            for found in re.finditer(part, lowered):
+                results.append(item[max(found.start() - 20, 0) : found.end() + 20])
         if len(visited) < 8:
             readings += [unquote(item), unquote_plus(item), html.unescape(item)]
             readings.append(re.sub(r"\\u([0-9a-fA-F]{4})", lambda match: chr(int(match[1], 16)), item))

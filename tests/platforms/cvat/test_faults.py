@@ -15,7 +15,7 @@ from .harness import CvatHarness, proxied
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module", params=["2.15", "requests"])
+@pytest.fixture(scope="module", params=["2.15", pytest.param("requests", marks=pytest.mark.exhaustive)])
 def harness(request: pytest.FixtureRequest) -> Iterator[CvatHarness]:
     with FakeCvat(request.param) as cvat, proxied(cvat) as proxy:
         yield CvatHarness(cvat, proxy)

@@ -45,11 +45,11 @@ def judges_python() -> Path:
 @functools.cache
 def vendors_suite() -> bytes:
     """The tests of the client, as its source distribution has them."""
-    folder, python = shelf() / f"{SDK.replace('==', '-')}-source", judges_python()
+    folder = shelf() / f"{SDK.replace('==', '-')}-source"
     with alone(folder):
         if not list(folder.glob("*.tar.gz")):
             fetch = ["download", "--quiet", "--no-deps", "--no-binary=:all:", f"--dest={folder}"]
-            run([str(python), "-m", "pip", *fetch, SDK], f"the source of {SDK}")
+            run([sys.executable, "-m", "pip", *fetch, SDK], f"the source of {SDK}")
     with tarfile.open(next(folder.glob("*.tar.gz"))) as source:
         member = next(path for path in source if path.name.endswith("/tests/test_client.py"))
         file = source.extractfile(member)

@@ -67,7 +67,6 @@ def test_an_exif_rotated_picture_is_labeled_as_it_is_displayed(at_page, orientat
     assert page.boxes(first) == [pytest.approx(block, abs=1)]
 
 
-@pytest.mark.every_browser
 def test_polygons_are_drawn_corner_by_corner(at_page):
     page, (first, *_) = at_page()
     frame = page.frame
@@ -92,7 +91,6 @@ def test_polygons_are_drawn_corner_by_corner(at_page):
         assert stored["bounding_box"] == {"xmin": min(xs), "xmax": max(xs), "ymin": min(ys), "ymax": max(ys)}
 
 
-@pytest.mark.every_browser
 def test_a_polygon_that_crosses_itself_is_not_closed(at_page):
     page, _ = at_page()
     page.browser.press("p")
@@ -106,7 +104,6 @@ def test_a_polygon_that_crosses_itself_is_not_closed(at_page):
     page.browser.wait(lambda: len(page.shapes) == 1, "a polygon")
 
 
-@pytest.mark.every_browser
 def test_nothing_lies_outside_the_image(at_page):
     page, (first, *_) = at_page()
     frame = page.frame
@@ -127,7 +124,6 @@ def test_nothing_lies_outside_the_image(at_page):
     assert boxes[2] == pytest.approx((0, 0, size, size), abs=1)
 
 
-@pytest.mark.every_browser
 def test_box_can_be_selected_moved_resized_and_selected_again(at_page):
     page, (first, *_) = at_page()
     page.draw((100, 100), (200, 200))
@@ -149,7 +145,6 @@ def test_box_can_be_selected_moved_resized_and_selected_again(at_page):
     assert page.boxes(first)[0] == pytest.approx((*moved, 400, 350), abs=1)
 
 
-@pytest.mark.every_browser
 def test_shift_draws_inside_the_selected_shape(at_page):
     page, _ = at_page()
     page.draw((100, 100), (400, 400))
@@ -178,7 +173,6 @@ def test_a_polygons_corners_are_dragged_added_and_deleted(at_page):
     assert page.objects(first)[0]["polygon"] == [pytest.approx(list(corner), abs=1) for corner in corners]
 
 
-@pytest.mark.every_browser
 def test_escape_cancels_a_box_that_is_being_drawn(at_page):
     page, _ = at_page()
     page.browser.press("p")

@@ -9,7 +9,6 @@ from tests.service.page.labeling import Labeler, chequered
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.every_browser
 def test_labeling_by_keyboard_alone(at_page):
     page, (first, *_) = at_page()
     press = page.browser.press
@@ -113,7 +112,6 @@ def test_labels_are_shown_in_the_labelers_language_and_stored_by_name(at_page):
     assert page.objects(first)[0]["label"] == "Wood"
 
 
-@pytest.mark.every_browser
 def test_beyond_nine_labels_are_found_by_searching(at_page):
     labels = [f"part {n:02}" for n in range(1, 41)]
     page, (first, *_) = at_page(labels=labels)
@@ -141,7 +139,6 @@ def test_a_campaign_without_labels_takes_any(at_page):
     assert page.objects(first)[0]["label"] == "Blue crab"
 
 
-@pytest.mark.every_browser
 def test_help_and_instructions_are_one_key_away(at_page):
     page, _ = at_page(instructions="Only crabs.\nNo lobsters.")
     page.browser.press("i")
@@ -180,7 +177,6 @@ def test_a_tablet_draws_with_a_finger_and_pinches(at_page):
     assert page.boxes(first) == [(*frame.image(frame.window(100, 100)), *frame.image(frame.window(300, 250)))]
 
 
-@pytest.mark.every_browser
 def test_a_tablet_draws_polygons_by_tapping(at_page):
     page, (first, *_) = at_page(page={"size": (820, 1180), "touch": True})
     frame = page.frame

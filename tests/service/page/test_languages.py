@@ -51,7 +51,6 @@ def test_a_language_that_the_page_does_not_have_is_english(at_page):
     assert page.browser.js("return document.documentElement.lang") == "en"
 
 
-@pytest.mark.every_browser
 def test_a_chosen_language_is_kept_and_changes_labels_too(at_page):
     page, _ = at_page(label_translations={"Plastic": {"de": "Kunststoff", "fr": "Plastique"}})
     page.draw((50, 50), (150, 150))

@@ -82,7 +82,6 @@ def test_labels_are_shown_with_hierarchy_and_colours(at_schema):
     assert page.browser.texts("#whole-image .name") == ["weather", "night"]
 
 
-@pytest.mark.every_browser
 def test_the_tool_follows_the_labels_geometry(at_schema):
     page, _ = at_schema()
     assert pressed(page, "box")
@@ -200,7 +199,6 @@ def test_attributes_and_whole_images_are_kept_in_drafts_and_undone_step_by_step(
     assert (len(before), page.browser.js(registration)) == (3, "AB"), "what was typed is one step"
 
 
-@pytest.mark.every_browser
 def test_objects_of_several_parts_are_shown_and_kept(at_schema):
     page, (first, _) = at_schema()
     parts = [[[10, 10], [60, 10], [60, 60]], [[100, 100], [160, 100], [160, 160]]]

@@ -63,7 +63,6 @@ def origins(objects: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
     return [(one["label"], one["confidence"], one.get("origin"), one.get("model_version")) for one in objects]
 
 
-@pytest.mark.every_browser
 def test_suggestions_are_shown_dashed_with_their_confidence(at_suggestions):
     page, _ = at_suggestions(THREE)
     assert sorted(tags(page)) == ["Organic 30 %", "Plastic 90 %", "Wood 60 %"]
@@ -265,7 +264,6 @@ def test_refused_alone_is_a_draft_too(at_suggestions):
     page.browser.wait_text("#toast", "Nothing is drawn")
 
 
-@pytest.mark.every_browser
 def test_by_touch(at_suggestions):
     page, (first, _) = at_suggestions(THREE, page={"size": (390, 844), "touch": True})
     page.browser.touch([page.frame.window(370, 110)])

@@ -47,7 +47,6 @@ def test_n_draws_as_in_cvat_and_help_shows_the_keys(at_page):
     assert page.browser.js(KEYS_OF, "Undo") == "Ctrl+Z"
 
 
-@pytest.mark.every_browser
 def test_a_key_is_changed_in_the_help_and_kept_on_the_device(at_page):
     page, _ = at_page()
     press = page.browser.press
@@ -128,7 +127,6 @@ def test_hidden_and_locked_shapes_are_left_alone(at_page):
     assert len(page.boxes(first)) == 2, "hiding and locking change nothing that is sent"
 
 
-@pytest.mark.every_browser
 def test_shapes_are_copied_from_the_previous_image_in_one_step(at_page):
     page, (_first, second, *_) = at_page(
         {"a.png": chequered(640, 480, (1, 1, 9, 9)), "b.png": chequered(400, 480, (1, 1, 9, 9))}

@@ -56,7 +56,6 @@ def test_an_empty_image_is_submitted_only_on_purpose(at_page):
     assert page.saved == "Submitted"
 
 
-@pytest.mark.every_browser
 def test_undo_and_redo_go_one_step_at_a_time_labels_included(at_page):
     page, _ = at_page()
     page.draw((50, 50), (150, 150))
@@ -107,7 +106,6 @@ def test_reload_keeps_all_work_and_returns_to_the_same_image(at_page):
     assert len(page.objects(ids[1])) == 2
 
 
-@pytest.mark.every_browser
 def test_what_was_labeled_is_shown_and_changed_after_reopening(at_page, service, make):
     page, (only,) = at_page(1)
     number = page.campaign["campaign_id"]
@@ -168,7 +166,6 @@ def test_corrections_in_a_reopened_campaign_go_together(at_page, service, make):
     assert len(page.shapes) == 2
 
 
-@pytest.mark.every_browser
 def test_reopened_images_show_their_reason_and_are_submitted_again(at_page, service, make):
     page, ids = at_page(3)
     path = f"/campaigns/{page.campaign['campaign_id']}"

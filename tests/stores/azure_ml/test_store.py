@@ -16,6 +16,7 @@ from labelwright.settings import WorkspaceSettings
 from labelwright.stores.azure_ml.store import AzureMlStore
 from labelwright.stores.protocol import ContentMismatch, RegisteredDataset, content_hash
 from tests.stores.azure import Azure, azure_at_hand, python_of
+from tests.stores.warm_python import warm_python
 
 from .stand_in import GROUP, SUBSCRIPTION, WORKSPACE, Fault
 
@@ -48,8 +49,8 @@ def settings_of(azure: Azure, **more: object) -> WorkspaceSettings:
         "workspace_name": WORKSPACE,
         "connection_string": azure.connection_string,
         "resource_manager": azure.ml.address,
-        "python_v1": python_of("v1"),
-        "python_v2": python_of("v2"),
+        "python_v1": warm_python("v1", python_of("v1")),
+        "python_v2": warm_python("v2", python_of("v2")),
         "deadline": 120,
     }
     return WorkspaceSettings.model_validate(workspace | more)
@@ -76,7 +77,8 @@ def register(store: AzureMlStore, files: Path, title: str = "river") -> Register
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_same_content_is_registered_once(azure, tmp_path, engine):
-    store, files = store_of(azure, engine), files_in(tmp_path / "files")
+    as_installed = {f"python_{version}": python_of(version) for version in ("v1", "v2")}
+    store, files = store_of(azure, engine, **as_installed), files_in(tmp_path / "files")
     first = register(store, files)
     assert first.created
     assert store.verify(first) == []
