@@ -8,9 +8,10 @@ from typing import Any
 
 import anyio
 from prefect.server.api import server
+from prefect.server.database import configurations
 
 from labelwright.local import prefect_server
-from labelwright.local.prefect_server import OneRequestAtATime, WritesFromTheStart
+from labelwright.local.prefect_server import LOCK_SECONDS, OneRequestAtATime, WritesFromTheStart, with_shorter_waits
 
 
 class App:
@@ -72,6 +73,21 @@ def test_a_request_that_hangs_does_not_stop_the_server(monkeypatch):
 
 def test_prefect_takes_the_middleware_from_the_name_that_is_replaced():
     assert "app.add_middleware(RequestLimitMiddleware, " in inspect.getsource(server.create_app)
+
+
+def test_nobody_waits_long_for_the_lock_of_sqlite(monkeypatch, tmp_path):
+    sqlite = configurations.AioSqliteConfiguration
+    monkeypatch.setattr(sqlite, "setup_sqlite", with_shorter_waits(sqlite.setup_sqlite))
+
+    async def read_timeout() -> int:
+        engine = await sqlite(f"sqlite+aiosqlite:///{tmp_path / 'prefect.db'}").engine()
+        try:
+            async with engine.connect() as connection:
+                return int((await connection.exec_driver_sql("PRAGMA busy_timeout")).scalar_one())
+        finally:
+            await engine.dispose()
+
+    assert anyio.run(read_timeout) == 1000 * LOCK_SECONDS
 
 
 def test_transactions_that_may_write_begin_as_immediate():

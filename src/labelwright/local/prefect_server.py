@@ -8,6 +8,7 @@ All requests share one thread of Python, so that nothing is lost by their order.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Awaitable, Callable
 from contextvars import ContextVar, Token
 from typing import Any
@@ -16,6 +17,14 @@ import anyio
 
 PATIENCE = 30.0
 """Seconds that a request waits for those before it, at most: the client of one may have been suspended."""
+
+LOCK_SECONDS = 5
+"""Seconds that a statement waits for SQLite's lock; Prefect has 60.
+
+A statement waits in a thread of its own. If Python meanwhile removes the cursor of a statement that failed on the same
+connection, in the thread that handles all requests, SQLite lets that thread wait, too, and with it the transaction that
+has the lock. Nothing goes on until this time is over.
+"""
 
 _BEGINS = "a transaction that has not begun"
 
@@ -72,6 +81,19 @@ class WritesFromTheStart:
         self._variable.reset(token)
 
 
+def with_shorter_waits(setup: Callable[..., None]) -> Callable[..., None]:
+    """Prefect's `setup_sqlite`, which prepares a new connection, with LOCK_SECONDS."""
+
+    @functools.wraps(setup)
+    def setup_sqlite(self: Any, connection: Any, record: Any) -> None:
+        setup(self, connection, record)
+        cursor = connection.cursor()
+        cursor.execute(f"PRAGMA busy_timeout = {1000 * LOCK_SECONDS}")
+        cursor.close()
+
+    return setup_sqlite
+
+
 def handle_one_by_one() -> None:
     """The server of this process takes these where it would take its own, with SQLite only."""
     from prefect.server.api import server
@@ -79,3 +101,5 @@ def handle_one_by_one() -> None:
 
     server.RequestLimitMiddleware = OneRequestAtATime  # type: ignore[assignment,misc]
     configurations.SQLITE_BEGIN_MODE = WritesFromTheStart(configurations.SQLITE_BEGIN_MODE)  # type: ignore[assignment]
+    sqlite = configurations.AioSqliteConfiguration
+    sqlite.setup_sqlite = with_shorter_waits(sqlite.setup_sqlite)  # type: ignore[method-assign]

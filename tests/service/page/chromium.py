@@ -223,6 +223,9 @@ class Browser:
     def forget_cookies(self) -> None:
         self.cdp("Network.clearBrowserCookies")
 
+    def forget_cache(self) -> None:
+        self.cdp("Network.clearBrowserCache")
+
     def run_first(self, script: str) -> None:
         """In each document of this tab, before its own scripts."""
         self.cdp("Page.addScriptToEvaluateOnNewDocument", source=script)

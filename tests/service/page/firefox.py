@@ -234,6 +234,9 @@ class Firefox(Browser):
     def forget_cookies(self) -> None:
         self._privileged("Services.cookies.removeAll()")
 
+    def forget_cache(self) -> None:
+        self._privileged("Services.cache2.clear()")
+
     def run_first(self, script: str) -> None:
         self._command("script.addPreloadScript", functionDeclaration=f"() => {{ {script} }}", contexts=[self._context])
 

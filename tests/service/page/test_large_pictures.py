@@ -109,6 +109,7 @@ def test_a_slow_network_shows_what_is_loading(at_page):
     target = io.BytesIO()
     Image.effect_noise((1600, 1200), 90).save(target, "PNG")
     page, _ = at_page({"a.png": target.getvalue(), "b.png": target.getvalue()})
+    page.browser.forget_cache()
     page.browser.slow_down(300_000)
     page.browser.reload()
     seen = set()
