@@ -10,11 +10,17 @@ import fcntl
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
+
+def shelf() -> Path:
+    """The folder for what is made once: LABELWRIGHT_SDKS, by default one of the user's among the temporary files."""
+    return Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
 
 
 def python_with(name: str, requirement: str, temporary: Path, *requirements: str) -> Path:

@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +26,7 @@ from labelwright.domain import (
     Polygon,
     Size,
 )
-from tests.sdk_environments import python_with
+from tests.sdk_environments import python_with, shelf
 
 SIZE = Size(70, 40)
 SCHEMA = LabelSchema((Label("boat", Geometry.ANY), Label("-1", Geometry.BOX)))
@@ -95,8 +93,7 @@ print(json.dumps(images))
 
 @pytest.mark.sdk
 def test_supervision_reads_every_object_once(coco: Path) -> None:
-    shelf = Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
-    python = python_with("supervision-0.31.2", "supervision==0.31.2", shelf, "--no-deps", *NEEDED.split())
+    python = python_with("supervision-0.31.2", "supervision==0.31.2", shelf(), "--no-deps", *NEEDED.split())
     command = [str(python), "-W", "ignore", "-c", READER, str(coco.parent), str(coco)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from PIL import Image
 from labelwright.datasets import Spool, StockedImage, write_many
 from labelwright.datasets.croissant import write_croissant
 from labelwright.domain import Geometry, Label, LabeledImage, LabelSchema
-from tests.sdk_environments import python_with
+from tests.sdk_environments import python_with, shelf
 
 from .image_samples import ANNOTATIONS, SCHEMA, SIZE, access, delivered, stock
 from .test_coco_judges import NEEDED
@@ -73,8 +72,7 @@ def agreement(tmp_path: Path) -> Path:
 
 def ask(name: str, requirements: list[str], script: str, out: Path) -> Any:
     """What a script prints as JSON in an environment with these packages."""
-    shelf = Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
-    python = python_with(name, requirements[0], shelf, *requirements[1:])
+    python = python_with(name, requirements[0], shelf(), *requirements[1:])
     environment = os.environ | {"HF_HUB_OFFLINE": "1", "HF_DATASETS_OFFLINE": "1", "HF_HOME": str(out / "cache")}
     command = [str(python), "-W", "ignore", "-c", script, str(out)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=environment)

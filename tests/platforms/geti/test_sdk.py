@@ -6,7 +6,6 @@ from __future__ import annotations
 import io
 import json
 import subprocess
-import tempfile
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -23,7 +22,7 @@ from labelwright.platforms.geti.models import GetiAnnotation
 from labelwright.platforms.geti.projects import NewLabel, NewTask
 from labelwright.platforms.geti.session import GetiSession
 from labelwright.platforms.protocol import Secret
-from tests.sdk_environments import python_with
+from tests.sdk_environments import python_with, shelf
 
 from .server import TOKEN, geti_server
 from .test_backup import box, differences_from_backup, empty_scene, outline, photo, restore_backup
@@ -57,7 +56,7 @@ def certificate(tmp_path_factory) -> Path:
 
 @pytest.mark.sdk
 def test_geti_sdk_works_on_the_fake_server_and_reads_our_project(certificate, tmp_path, monkeypatch):
-    python = python_with("geti-sdk-2.13.1", "geti-sdk==2.13.1", Path(tempfile.gettempdir()))
+    python = python_with("geti-sdk-2.13.1", "geti-sdk==2.13.1", shelf())
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(certificate))
     with geti_server("2.12.1", certificate=certificate) as server:
         client = GetiClient(GetiSession(server.url, "", Secret(TOKEN)))

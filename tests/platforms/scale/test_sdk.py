@@ -12,14 +12,13 @@ import re
 import subprocess
 import sys
 import tarfile
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
-from tests.sdk_environments import alone, python_with, run
+from tests.sdk_environments import alone, python_with, run, shelf
 
 from . import judge as scale_judge
 from .server import ScaleServer
@@ -27,12 +26,6 @@ from .server import ScaleServer
 pytestmark = pytest.mark.sdk
 SDK = "scaleapi==2.18.4"
 NAMES = [case.__name__ for case in scale_judge.CASES]
-
-
-@functools.cache
-def shelf() -> Path:
-    """A folder for what is made once: LABELWRIGHT_SDKS, by default one of the system's for temporary files."""
-    return Path(os.environ.get("LABELWRIGHT_SDKS") or Path(tempfile.gettempdir()) / f"labelwright-sdks-{os.getuid()}")
 
 
 @functools.cache
