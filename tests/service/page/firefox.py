@@ -202,12 +202,18 @@ class Firefox(Browser):
     def resize(self, width: int, height: int, *, touch: bool = False) -> None:
         for name, value in (TOUCH if touch else MOUSE).items():
             self._privileged(f"Services.prefs.setIntPref({json.dumps(name)}, {value})")
+        self._until_the_page_matches(f"(pointer: {'coarse' if touch else 'fine'})")
         self._size = {"width": width, "height": height}
         self._command("browsingContext.setViewport", context=self._context, viewport=self._size)
 
     def prefer(self, scheme: str) -> None:
         number = ("dark", "light").index(scheme)
         self._privileged(f"Services.prefs.setIntPref('layout.css.prefers-color-scheme.content-override', {number})")
+        self._until_the_page_matches(f"(prefers-color-scheme: {scheme})")
+
+    def _until_the_page_matches(self, query: str) -> None:
+        """What is set in the browser reaches the process of the page later."""
+        self.wait(lambda: self.js("return matchMedia(arguments[0]).matches", query), query)
 
     def offline(self, value: bool) -> None:
         # By itself it goes on talking to this machine when it is offline.
