@@ -20,6 +20,10 @@ import numpy as np
 
 OBJECTS = 10
 """Of an image."""
+FORMATS = {"coco": "coco_instances", "yolo": "yolo_ultralytics", "voc": "voc_detection"}
+"""Ours, and Datumaro's exporters of the same."""
+VALIDATION = 10
+"""Every how many-th image is in the second part of the split."""
 AIM_OF_FORMATS, AIM_SECONDS, AIM_MEGABYTES = 10.0, 30.0, 400
 
 OURS = """
@@ -43,18 +47,16 @@ comparator = DistanceComparator(iou_threshold=0.5)
 for item in first:
     comparator.match_boxes(item, second.get(item.id, item.subset))
 print(time.process_time() - started)
-started = time.process_time()
-first.export(sys.argv[3], "yolo", save_media=False)
-print(time.process_time() - started)
-started = time.process_time()
-first.export(sys.argv[4], "voc_detection", save_media=False)
-print(time.process_time() - started)
+for exporter in sys.argv[4:]:
+    started = time.process_time()
+    first.export(f"{sys.argv[3]}-{exporter}", exporter, save_media=False)
+    print(time.process_time() - started)
 """
 
 WRITING = """
 import os, sys, time
 from pathlib import Path
-from labelwright.datasets import Spool, StockedImage, write_file
+from labelwright.datasets import Split, Spool, StockedImage, write_file
 from labelwright.domain import Annotation, Box, Geometry, Label, LabeledImage, LabelSchema, Size
 folder, count = Path(sys.argv[1]), int(sys.argv[2])
 size, schema = Size(1920, 1080), LabelSchema((Label("boat", Geometry.BOX), Label("buoy", Geometry.BOX)))
@@ -65,9 +67,10 @@ for first in range(0, count, page):
     )) for n in range(first, min(first + page, count))]
     spool.put_page(first // page + 1, images)
 stock = [StockedImage(n + 1, f"{n:06d}.jpg", size, f"{n:064x}", f"file:///{n:06d}.jpg") for n in range(count)]
-for name in ("yolo", "voc"):
+split = Split(train=90, validation=10)
+for name in sys.argv[3:]:
     started = time.process_time()
-    write_file(name, spool.delivered(stock), schema, title="t", folder=folder / name)
+    write_file(name, spool.delivered(stock), schema, title="t", folder=folder / name, split=split)
     print(time.process_time() - started)
 (folder / "bare").mkdir()
 directory, started = os.open(folder / "bare", os.O_RDONLY), time.process_time()
@@ -99,7 +102,9 @@ def write_versions(folder: Path, images: int) -> None:
 
 def write_coco(folder: Path, csv: Path, images: int) -> None:
     """The first images of a CSV as Datumaro's folder of COCO."""
-    annotations = []
+    (folder / "annotations").mkdir(parents=True)
+    (folder / "images").mkdir()
+    annotations: dict[str, list[dict[str, object]]] = {"train": [], "val": []}
     with csv.open() as file:
         next(file)
         for number, line in enumerate(file):
@@ -107,20 +112,27 @@ def write_coco(folder: Path, csv: Path, images: int) -> None:
                 break
             cells = line.split(",")
             x1, y1, x2, y2 = map(float, cells[6:10])
-            annotations.append(
+            annotations[_part(number // OBJECTS)].append(
                 {
                     "id": number + 1, "image_id": int(cells[0]), "category_id": 1 + (cells[4] == "buoy"),
                     "bbox": [x1, y1, x2 - x1, y2 - y1], "area": (x2 - x1) * (y2 - y1), "iscrowd": 0, "segmentation": [],
                 }
             )  # fmt: skip
-    document = {
-        "images": [{"id": n + 1, "file_name": f"{n:06d}.jpg", "width": 1920, "height": 1080} for n in range(images)],
-        "categories": [{"id": 1, "name": "boat"}, {"id": 2, "name": "buoy"}],
-        "annotations": annotations,
-    }
-    (folder / "annotations").mkdir(parents=True)
-    (folder / "images").mkdir()
-    (folder / "annotations" / "instances_train.json").write_text(json.dumps(document))
+    for part, objects in annotations.items():
+        document = {
+            "images": [
+                {"id": n + 1, "file_name": f"{n:06d}.jpg", "width": 1920, "height": 1080}
+                for n in range(images)
+                if _part(n) == part
+            ],
+            "categories": [{"id": 1, "name": "boat"}, {"id": 2, "name": "buoy"}],
+            "annotations": objects,
+        }
+        (folder / "annotations" / f"instances_{part}.json").write_text(json.dumps(document))
+
+
+def _part(image: int) -> str:
+    return "train" if image % VALIDATION else "val"
 
 
 def numbers(python: str | Path, script: str, *arguments: object) -> list[float]:
@@ -148,14 +160,14 @@ def main() -> None:
         for name in ("first", "second"):
             write_coco(folder / f"coco-{name}", folder / f"{name}.csv", chosen.peer_images)
         scale = chosen.images / chosen.peer_images
-        peer_diff, peer_yolo, peer_voc = (
+        peer_diff, *theirs = (
             value * scale
             for value in numbers(
-                peer, PEER, folder / "coco-first", folder / "coco-second", folder / "peer-yolo", folder / "peer-voc"
+                peer, PEER, folder / "coco-first", folder / "coco-second", folder / "peer", *FORMATS.values()
             )
         )
-        yolo, voc, bare = (
-            value * scale for value in numbers(sys.executable, WRITING, folder / "ours", chosen.peer_images)
+        *ours, bare = (
+            value * scale for value in numbers(sys.executable, WRITING, folder / "ours", chosen.peer_images, *FORMATS)
         )
     size = f"{chosen.images:,} images, {int(objects):,} objects"
     reached = seconds <= AIM_SECONDS and megabytes <= AIM_MEGABYTES
@@ -164,12 +176,12 @@ def main() -> None:
         f"({'reached' if reached else 'NOT reached'}: {AIM_SECONDS:.0f} s, {AIM_MEGABYTES} MB); "
         f"Datumaro {peer_diff:.0f} s, {peer_diff / seconds:.0f} times"
     )
-    for name, ours, theirs in (("YOLO", yolo, peer_yolo), ("VOC", voc, peer_voc)):
-        ratio = theirs / ours
+    for name, mine, peers in zip(FORMATS, ours, theirs, strict=True):
+        ratio = peers / mine
         print(
-            f"{name} of {size}: {ours:.1f} s of CPU; Datumaro {theirs:.0f} s, {ratio:.1f} times "
+            f"{name} of {size}: {mine:.1f} s of CPU; Datumaro {peers:.0f} s, {ratio:.1f} times "
             f"({'reached' if ratio >= AIM_OF_FORMATS else 'NOT reached'}: {AIM_OF_FORMATS:.0f} times); "
-            f"creating so many files and nothing else {bare:.1f} s, {ours / bare:.1f} times"
+            f"creating a file for each image and nothing else {bare:.1f} s, {mine / bare:.1f} times"
         )
 
 

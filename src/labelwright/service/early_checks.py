@@ -6,15 +6,17 @@ is untouched. Whatever does not pass is checked by sealing itself, which gives t
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 from .blobs.store import Blob
 from .image_checks import CheckedImage, FileState, ImageChecks
-from .images import NotAnImage
+from .images import ImageFacts, NotAnImage
 
 log = logging.getLogger("labelwright.service.sealing")
 
@@ -22,8 +24,8 @@ _THREADS = 6
 """More than processors: most of the time they wait for the disk to keep what was written."""
 _MOST_WAITING = 2_000
 """Files; what comes beyond is left to sealing."""
-_MOST_REMEMBERED = 30_000
-"""Images, of some 600 bytes each; the oldest are forgotten."""
+_MOST_REMEMBERED = 100_000
+"""Images, of some 400 bytes each; the oldest are forgotten."""
 
 
 class EarlyChecks:
@@ -33,7 +35,7 @@ class EarlyChecks:
         self._checks, self._path = checks, path
         self._waiting = OrderedDict[str, tuple[str, Blob]]()
         self._running = set[str]()
-        self._passed = OrderedDict[str, CheckedImage]()
+        self._passed = OrderedDict[str, str]()
         lock = threading.Lock()
         self._arrival, self._end = threading.Condition(lock), threading.Condition(lock)
         self._stopping = False
@@ -66,9 +68,10 @@ class EarlyChecks:
             self._waiting.pop(blob.file, None)
             while blob.file in self._running:
                 self._end.wait()
-            checked = self._passed.pop(blob.file, None)
-        if checked is None:
+            passed = self._passed.pop(blob.file, None)
+        if passed is None:
             return None
+        checked = _unpacked(passed)
         try:
             untouched = FileState.of(self._path(blob.file).stat()) == checked.state
         except FileNotFoundError:
@@ -88,7 +91,7 @@ class EarlyChecks:
             with self._end:
                 self._running.remove(file)
                 if checked is not None:
-                    self._passed[file] = checked
+                    self._passed[file] = _packed(checked)
                     if len(self._passed) > _MOST_REMEMBERED:
                         self._passed.popitem(last=False)
                 self._end.notify_all()
@@ -103,3 +106,13 @@ class EarlyChecks:
         except Exception:
             log.exception("an image could not be checked when it arrived; it will be when its set is sealed")
             return None
+
+
+def _packed(checked: CheckedImage) -> str:
+    """The values alone, which take less memory."""
+    return json.dumps((astuple(checked.facts), checked.md5, astuple(checked.state)), separators=(",", ":"))
+
+
+def _unpacked(text: str) -> CheckedImage:
+    facts, md5, state = json.loads(text)
+    return CheckedImage(ImageFacts(*facts), md5, FileState(*state))

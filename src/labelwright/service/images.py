@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -50,19 +51,22 @@ class ImageFacts:
     """Degrees, north and east positive."""
 
 
-def inspect_image(path: Path, largest: int, memory: Memory, take_damaged: bool = False) -> ImageFacts:
+def inspect_image(
+    path: Path, largest: int, memory: Memory, take_damaged: bool = False, content: bytes | None = None
+) -> ImageFacts:
     """Decodes the file to its last pixel within the memory limit and returns its facts. Raises NotAnImage.
 
-    `take_damaged`: take images that readers decode although a part of their data was lost.
+    `take_damaged`: take images that readers decode although a part of their data was lost. `content`: the bytes of the
+    file where they were read before.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
-            with path.open("rb") as file, open_image(file) as opened:
+            with path.open("rb") if content is None else BytesIO(content) as file, open_image(file) as opened:
                 _check_size(opened.image, largest)
                 facts = facts_of(opened)
                 memory.check(facts.decoding_bytes)
-                lost = check.lost if (check := decode(opened.image, path, memory)) else ""
+                lost = check.lost if (check := decode(opened.image, path, memory, content)) else ""
                 described = _with_metadata(opened.image, facts)
     except NotAnImage:
         raise

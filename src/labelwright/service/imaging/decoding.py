@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -56,16 +57,16 @@ class Memory:
                 self._changed.notify_all()
 
 
-def decode(image: Pillow.Image, path: Path, memory: Memory) -> JpegCheck | None:
+def decode(image: Pillow.Image, path: Path, memory: Memory, content: bytes | None = None) -> JpegCheck | None:
     """Decodes an opened image to its last pixel; `path` is its file. Returns what was found out about a JPEG.
 
-    Large images are not kept, JPEGs are shrunk. Raises TooMuchMemory, BrokenPng, and what Pillow raises for a broken
-    file.
+    `content`: the bytes of the file where they were read before; else it is opened again. Large images are not kept,
+    JPEGs are shrunk. Raises TooMuchMemory, BrokenPng, and what Pillow raises for a broken file.
     """
     animated = is_animated(image)
     size, needed = pixel_bytes(image), bytes_to_check(image, animated=animated)
     if image.format == "PNG":
-        with path.open("rb") as file:
+        with path.open("rb") if content is None else BytesIO(content) as file:
             check_png(file)
         if animated:  # how its frames follow each other is Pillow's to judge
             with memory.taken(needed):
@@ -79,7 +80,7 @@ def decode(image: Pillow.Image, path: Path, memory: Memory) -> JpegCheck | None:
     with memory.taken(needed):
         check = None
         if isinstance(image, JpegImagePlugin.JpegImageFile):
-            with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+            with _mapped(path) if content is None else nullcontext(content) as data:
                 check = check_jpeg(data, image.mode)
             if check.decoded:
                 return check
@@ -87,3 +88,9 @@ def decode(image: Pillow.Image, path: Path, memory: Memory) -> JpegCheck | None:
                 image.draft(image.mode, (1, 1))
         image.load()
         return check
+
+
+@contextmanager
+def _mapped(path: Path) -> Iterator[mmap]:
+    with path.open("rb") as file, mmap(file.fileno(), 0, access=ACCESS_READ) as data:
+        yield data

@@ -61,8 +61,11 @@ class DataDirectory:
     @contextmanager
     def local(self, dropbox: str, blob: Blob) -> Iterator[Path]:
         path = self.blobs.path(blob.file)
-        with path.open("rb") as file:
-            os.fsync(file.fileno())  # before a row promises that it is there
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)  # before a row promises that it is there
+        finally:
+            os.close(descriptor)
         yield path
 
     def delete_dropbox(self, name: str) -> None:
