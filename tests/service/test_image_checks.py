@@ -63,7 +63,7 @@ def _outcome(folder: Path, data: bytes, said: int | None = None, md5: str | None
     path = folder / "file"
     path.write_bytes(data)
     blob = Blob("a/name", "file", len(data) if said is None else said, md5, "image/jpeg", "", "")
-    config = ServiceConfig(folder, admin_key="key", admin_secret="secret")  # noqa: S106
+    config = ServiceConfig(folder, admin_key="key", admin_secret="secret")
     try:
         return ImageChecks(config, _Folder(path), Memory(384 * 1024**2)).check("box", blob)
     except NotAnImage as error:
