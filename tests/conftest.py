@@ -2,6 +2,7 @@
 
 import gc
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -22,6 +23,15 @@ os.environ["PREFECT_SERVER_ANALYTICS_ENABLED"] = "false"
 for name in [name for name in os.environ if name.startswith("LABELWRIGHT_CONNECTIONS") or name == "PREFECT_API_URL"]:
     del os.environ[name]
 
+
+# Shells start programs in the background with these ignored; so would be those that tests start and interrupt.
+for number, usual in (
+    (signal.SIGINT, signal.default_int_handler),
+    (signal.SIGHUP, signal.SIG_DFL),
+    (signal.SIGQUIT, signal.SIG_DFL),
+):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 # How long an example takes says nothing on a busy machine.
 hypothesis.settings.register_profile("no deadline", deadline=None)
