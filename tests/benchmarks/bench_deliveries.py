@@ -161,13 +161,13 @@ def main() -> None:
             write_coco(folder / f"coco-{name}", folder / f"{name}.csv", chosen.peer_images)
         scale = chosen.images / chosen.peer_images
         peer_diff, *theirs = (
-            value * scale
-            for value in numbers(
+            part * scale
+            for part in numbers(
                 peer, PEER, folder / "coco-first", folder / "coco-second", folder / "peer", *FORMATS.values()
             )
         )
         *ours, bare = (
-            value * scale for value in numbers(sys.executable, WRITING, folder / "ours", chosen.peer_images, *FORMATS)
+            part * scale for part in numbers(sys.executable, WRITING, folder / "ours", chosen.peer_images, *FORMATS)
         )
     size = f"{chosen.images:,} images, {int(objects):,} objects"
     reached = seconds <= AIM_SECONDS and megabytes <= AIM_MEGABYTES
@@ -176,12 +176,12 @@ def main() -> None:
         f"({'reached' if reached else 'NOT reached'}: {AIM_SECONDS:.0f} s, {AIM_MEGABYTES} MB); "
         f"Datumaro {peer_diff:.0f} s, {peer_diff / seconds:.0f} times"
     )
-    for name, mine, peers in zip(FORMATS, ours, theirs, strict=True):
-        ratio = peers / mine
+    for name, our_seconds, peer_seconds in zip(FORMATS, ours, theirs, strict=True):
+        ratio = peer_seconds / our_seconds
         print(
-            f"{name} of {size}: {mine:.1f} s of CPU; Datumaro {peers:.0f} s, {ratio:.1f} times "
+            f"{name} of {size}: {our_seconds:.1f} s of CPU; Datumaro {peer_seconds:.0f} s, {ratio:.1f} times "
             f"({'reached' if ratio >= AIM_OF_FORMATS else 'NOT reached'}: {AIM_OF_FORMATS:.0f} times); "
-            f"creating a file for each image and nothing else {bare:.1f} s, {mine / bare:.1f} times"
+            f"creating a file for each image and nothing else {bare:.1f} s, {our_seconds / bare:.1f} times"
         )
 
 

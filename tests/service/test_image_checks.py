@@ -59,10 +59,10 @@ class _Folder:
         yield self._path
 
 
-def _outcome(folder: Path, data: bytes, said: int | None = None, md5: str | None = None) -> CheckedImage | str:
+def _outcome(folder: Path, content: bytes, said: int | None = None, md5: str | None = None) -> CheckedImage | str:
     path = folder / "file"
-    path.write_bytes(data)
-    blob = Blob("a/name", "file", len(data) if said is None else said, md5, "image/jpeg", "", "")
+    path.write_bytes(content)
+    blob = Blob("a/name", "file", len(content) if said is None else said, md5, "image/jpeg", "", "")
     config = ServiceConfig(folder, admin_key="key", admin_secret="secret")
     try:
         return ImageChecks(config, _Folder(path), Memory(384 * 1024**2)).check("box", blob)
@@ -72,10 +72,10 @@ def _outcome(folder: Path, data: bytes, said: int | None = None, md5: str | None
 
 @pytest.mark.parametrize("name", _all_files())
 def test_a_file_read_at_once_is_judged_as_one_that_is_read_in_parts(tmp_path, monkeypatch, name):
-    data = _all_files()[name]
-    at_once = _outcome(tmp_path, data)
+    content = _all_files()[name]
+    at_once = _outcome(tmp_path, content)
     monkeypatch.setattr(image_checks, "_AT_ONCE", -1)
-    in_parts = _outcome(tmp_path, data)
+    in_parts = _outcome(tmp_path, content)
     if isinstance(at_once, CheckedImage) and isinstance(in_parts, CheckedImage):
         assert (at_once.facts, at_once.md5) == (in_parts.facts, in_parts.md5)
     else:

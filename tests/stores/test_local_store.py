@@ -133,12 +133,12 @@ elif step == "rename":
 elif step == "latest":
     local.latest.point_to = lambda *all: os._exit(9)
 elif step == "after":
-    whole, seen = local._sync, []
+    whole, seen = local.flush_to_disk, []
     def stop(folder):
         whole(folder)
         if folder.name == "river_labels":
             os._exit(9)
-    local._sync = stop
+    local.flush_to_disk = stop
 files = Path(sys.argv[2])
 done = LocalStore(Path(sys.argv[1])).register("river_labels", files, content_hash=content_hash(files), receipt={})
 print(done.version, done.created)

@@ -9,6 +9,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from labelwright.domain.paths import flush_to_disk
+
 
 @contextmanager
 def whole_file(path: Path, *, lasting: bool = False) -> Iterator[BinaryIO]:
@@ -30,7 +32,7 @@ def whole_file(path: Path, *, lasting: bool = False) -> Iterator[BinaryIO]:
             temporary.unlink()
         raise
     if lasting:
-        sync_folder(path.parent)
+        flush_to_disk(path.parent)
 
 
 @contextmanager
@@ -60,12 +62,3 @@ def _temporary(path: Path) -> Path:
     """A name beside `path` that no other writer uses, in a folder that exists."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return path.with_name(f".{os.getpid()}-{os.urandom(4).hex()}.part")
-
-
-def sync_folder(folder: Path) -> None:
-    """Waits until the disk knows which names the folder holds."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""Paths as people write them: whether a file system can hold one, and where it is."""
+"""Paths as people write them: whether a file system can hold one, where it is, and whether the disk keeps it."""
 
 from __future__ import annotations
 
@@ -42,3 +42,12 @@ def is_file(path: str | Path) -> bool:
 def is_folder(path: str | Path) -> bool:
     """Whether there is such a folder. pathlib's own raises OSError for paths that are too long."""
     return os.path.isdir(path)  # noqa: PTH112
+
+
+def flush_to_disk(path: str | Path) -> None:
+    """Waits until the disk keeps the bytes of a file, or the names that a folder holds. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

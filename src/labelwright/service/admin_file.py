@@ -13,6 +13,8 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from labelwright.domain.paths import flush_to_disk
+
 log = logging.getLogger("labelwright.service")
 
 
@@ -47,7 +49,7 @@ class AdminFile:
                 file.flush()
                 os.fsync(file.fileno())
             draft.replace(self._next)
-            _sync(self.path.parent)
+            flush_to_disk(self.path.parent)
         except OSError:
             draft.unlink(missing_ok=True)
             raise
@@ -57,7 +59,7 @@ class AdminFile:
         try:
             if self._next.exists():
                 self._next.replace(self.path)
-                _sync(self.path.parent)
+                flush_to_disk(self.path.parent)
         except OSError as error:
             log.warning("the admin's new key stays in %s: %s", self._next, error.strerror)
 
@@ -75,12 +77,3 @@ def _read(path: Path) -> KeyPair | None:
         return KeyPair(pair["key"], pair["secret"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
-
-
-def _sync(folder: Path) -> None:
-    """Flushes the folder, so that a rename in it survives a power cut."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -25,7 +25,7 @@ _THREADS = 6
 _MOST_WAITING = 2_000
 """Files; what comes beyond is left to sealing."""
 _MOST_REMEMBERED = 100_000
-"""Images, of some 400 bytes each; the oldest are forgotten."""
+"""Images, of some 330 bytes each; the oldest are forgotten."""
 
 
 class EarlyChecks:
@@ -87,20 +87,21 @@ class EarlyChecks:
                     return
                 file, (dropbox, blob) = self._waiting.popitem(last=False)
                 self._running.add(file)
-            checked = self._check(dropbox, blob)
+            passed = self._check(dropbox, blob)
             with self._end:
                 self._running.remove(file)
-                if checked is not None:
-                    self._passed[file] = _packed(checked)
+                if passed is not None:
+                    self._passed[file] = passed
                     if len(self._passed) > _MOST_REMEMBERED:
                         self._passed.popitem(last=False)
                 self._end.notify_all()
 
-    def _check(self, dropbox: str, blob: Blob) -> CheckedImage | None:
+    def _check(self, dropbox: str, blob: Blob) -> str | None:
+        """What is remembered of an image that passes."""
         if self._checks.notes.deaths(dropbox, blob.name):
             return None  # sealing decodes it while no other image is being decoded
         try:
-            return self._checks.check(dropbox, blob)
+            return _packed(self._checks.check(dropbox, blob))
         except (NotAnImage, FileNotFoundError):
             return None
         except Exception:

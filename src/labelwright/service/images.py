@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from PIL import Image as Pillow
 from labelwright.imaging.inspection import Facts, NotTaken, damage_of, facts_of, lost_data, open_image
 from labelwright.imaging.kinds import SUPPORTED
 
-from .imaging.decoding import Memory, TooMuchMemory, decode
+from .imaging.decoding import Memory, TooMuchMemory, decode, opened
 
 CONTENT_TYPES = {
     "JPEG": "image/jpeg",
@@ -62,12 +61,12 @@ def inspect_image(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of odd EXIF, and of large images, which `largest` judges
-            with path.open("rb") if content is None else BytesIO(content) as file, open_image(file) as opened:
-                _check_size(opened.image, largest)
-                facts = facts_of(opened)
+            with opened(path, content) as file, open_image(file) as image_file:
+                _check_size(image_file.image, largest)
+                facts = facts_of(image_file)
                 memory.check(facts.decoding_bytes)
-                lost = check.lost if (check := decode(opened.image, path, memory, content)) else ""
-                described = _with_metadata(opened.image, facts)
+                lost = check.lost if (check := decode(image_file.image, path, memory, content)) else ""
+                described = _with_metadata(image_file.image, facts)
     except NotAnImage:
         raise
     except NotTaken as error:

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+from labelwright.domain.paths import flush_to_disk
 from labelwright.network.guards import before_change
 
 from . import latest
@@ -256,10 +257,10 @@ def _write_version(files: Path, target: Path, *, name: str, content_hash: str, r
         registered: dict[str, str | int] = {"name": name, "version": int(target.name[1:]), "content_hash": content_hash}
         _write_receipt(incoming / RECEIPT, receipt, copied, **registered)
         for folder in (incoming, *(path for path in incoming.rglob("*") if path.is_dir())):
-            _sync(folder)
+            flush_to_disk(folder)
         before_change()
         incoming.rename(target)
-    _sync(home)
+    flush_to_disk(home)
 
 
 def _is_at(dataset: RegisteredDataset, folder: Path) -> bool:
@@ -294,7 +295,7 @@ def _put_back_all(
         before_change()
         incoming.replace(folder / RECEIPT)
         repaired.append(RECEIPT)
-    _sync(folder)
+    flush_to_disk(folder)
     return repaired
 
 
@@ -312,7 +313,7 @@ def _put_back(source: Path, target: Path, home: Path) -> None:
             (home / parent).unlink()
     target.parent.mkdir(parents=True, exist_ok=True)
     incoming.replace(target)
-    _sync(target.parent)
+    flush_to_disk(target.parent)
 
 
 def _copy(source: Path, target: Path) -> list[StoredFile]:
@@ -362,11 +363,3 @@ def _seal(file: IO[Any]) -> None:
     file.flush()
     os.fchmod(file.fileno(), 0o444)
     os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

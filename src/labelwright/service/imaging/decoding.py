@@ -12,6 +12,7 @@ from contextlib import contextmanager, nullcontext
 from io import BytesIO
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image as Pillow
 from PIL import JpegImagePlugin
@@ -66,7 +67,7 @@ def decode(image: Pillow.Image, path: Path, memory: Memory, content: bytes | Non
     animated = is_animated(image)
     size, needed = pixel_bytes(image), bytes_to_check(image, animated=animated)
     if image.format == "PNG":
-        with path.open("rb") if content is None else BytesIO(content) as file:
+        with opened(path, content) as file:
             check_png(file)
         if animated:  # how its frames follow each other is Pillow's to judge
             with memory.taken(needed):
@@ -88,6 +89,11 @@ def decode(image: Pillow.Image, path: Path, memory: Memory, content: bytes | Non
                 image.draft(image.mode, (1, 1))
         image.load()
         return check
+
+
+def opened(path: Path, content: bytes | None) -> BinaryIO:
+    """A file to read: its bytes where they were read before, else from the disk."""
+    return path.open("rb") if content is None else BytesIO(content)
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from urllib.parse import quote
 
 from sqlalchemy import Connection
 
+from labelwright.domain.paths import flush_to_disk
 from labelwright.service.blobs.sas import Signer
 from labelwright.service.blobs.store import Blob, BlobRefused, Blobs, Condition, Incoming, copied, fresh_blob
 from labelwright.service.config import BLOB, DROPBOX_RIGHTS, ServiceConfig
@@ -61,11 +61,7 @@ class DataDirectory:
     @contextmanager
     def local(self, dropbox: str, blob: Blob) -> Iterator[Path]:
         path = self.blobs.path(blob.file)
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        try:
-            os.fsync(descriptor)  # before a row promises that it is there
-        finally:
-            os.close(descriptor)
+        flush_to_disk(path)  # before a row promises that it is there
         yield path
 
     def delete_dropbox(self, name: str) -> None:
